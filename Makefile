@@ -1,0 +1,57 @@
+# Every target prepares .venv first; see .ci/bootstrap.sh. Extra arguments: make test ARGS='-k name'.
+.DEFAULT_GOAL := help
+.PHONY: run test demo check app lock docs bench soak clean help
+
+BOOTSTRAP := @sh .ci/bootstrap.sh
+BIN := .venv/bin
+ARGS :=
+PYTEST := QT_QPA_PLATFORM=$${QT_QPA_PLATFORM:-offscreen} $(BIN)/python -m pytest
+
+run: ## Start the app
+	$(BOOTSTRAP)
+	@$(BIN)/python -m app $(ARGS)
+
+test: ## Run the tests and all checks
+	$(BOOTSTRAP)
+	@$(PYTEST) $(ARGS)
+
+demo: ## Start a server with the demo model and talk to it
+	$(BOOTSTRAP)
+	@$(BIN)/python tests/scripts/demo.py $(ARGS)
+
+check: ## Run the linters, the type checker and the import contracts
+	$(BOOTSTRAP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+	$(BIN)/deptry .
+
+app: ## Build the program that runs by double-click, into dist/
+	@sh .ci/bootstrap.sh app
+	$(BIN)/pyinstaller --noconfirm --distpath dist --workpath .build build.spec
+
+lock: ## Bring requirements.lock in line with pyproject.toml (ARGS=--upgrade for newer versions)
+	$(BOOTSTRAP)
+	@PATH="$$PATH:$$PWD/.tools/bin" uv pip compile pyproject.toml --group dev --universal \
+		--generate-hashes --no-header --no-annotate --python-version 3.11 --quiet \
+		--output-file requirements.lock $(ARGS)
+
+docs: ## Rewrite docs/reference.md from the tables in app/wire
+	$(BOOTSTRAP)
+	@$(BIN)/python tests/scripts/make_reference.py
+
+bench: ## Run the measurements
+	$(BOOTSTRAP)
+	@$(PYTEST) -m benchmark -s $(ARGS)
+
+soak: ## Run the long tests
+	$(BOOTSTRAP)
+	@$(PYTEST) -m soak $(ARGS)
+
+clean: ## Delete everything that make has made
+	rm -rf .venv .tools .build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find app tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
