@@ -1,0 +1,66 @@
+"""The table of metrics that a sample can carry for a server."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Unit(StrEnum):
+    """What a metric's number means."""
+
+    BYTES = "bytes"
+    PERCENT = "percent"
+    PER_SECOND = "per_second"
+    COUNT = "count"
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """One row of the table."""
+
+    name: str
+    unit: Unit
+    label: str
+    help: str
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        "memory_bytes",
+        Unit.BYTES,
+        "Memory",
+        "Memory of the server's process group: the footprint that Activity Monitor shows on macOS, "
+        "the resident set size on Linux.",
+    ),
+    Metric(
+        "mlx_active_bytes", Unit.BYTES, "MLX active", "Memory that MLX arrays hold in this server."
+    ),
+    Metric(
+        "mlx_cache_bytes", Unit.BYTES, "MLX cache", "Freed buffers that MLX keeps for the next use."
+    ),
+    Metric(
+        "mlx_peak_bytes", Unit.BYTES, "MLX peak", "The most that MLX arrays held since the start."
+    ),
+    Metric("cpu_percent", Unit.PERCENT, "CPU", "Processor time of the group; 100 % is one core."),
+    Metric(
+        "gpu_percent",
+        Unit.PERCENT,
+        "GPU",
+        "This server's share of GPU time; absent where the system does not tell.",
+    ),
+    Metric(
+        "tokens_per_s",
+        Unit.PER_SECOND,
+        "Tokens/s",
+        "Generated tokens of all streams, averaged over the last 3 seconds.",
+    ),
+    Metric(
+        "tokens_total",
+        Unit.COUNT,
+        "Total tokens",
+        "Prompt and generated tokens since this start.",
+    ),
+    Metric("requests_open", Unit.COUNT, "Open requests", "Requests that are being answered."),
+    Metric("requests_total", Unit.COUNT, "Requests", "Requests since this start."),
+)
+
+METRIC_NAMES: frozenset[str] = frozenset(m.name for m in METRICS)

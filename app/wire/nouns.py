@@ -1,0 +1,191 @@
+"""The nouns that travel between engine and front ends, as frozen structs."""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from app.wire.errors import ErrorCode
+from app.wire.options import OptionValue, RuntimeInfo
+
+
+class ServerState(StrEnum):
+    """Where a server is in its life; the engine's supervisor is the only writer."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+    @property
+    def has_process(self) -> bool:
+        """True while a process belongs to this state."""
+        return self in (ServerState.STARTING, ServerState.READY, ServerState.STOPPING)
+
+    @property
+    def is_settled(self) -> bool:
+        """True when nothing more happens without a new request."""
+        return self in (ServerState.STOPPED, ServerState.READY, ServerState.FAILED)
+
+
+class Phase(StrEnum):
+    """What a starting server is doing, as its runner reports it."""
+
+    SPAWNING = "spawning"
+    IMPORTING = "importing"
+    LOADING = "loading"
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why something did not work, in words for the user."""
+
+    code: ErrorCode
+    message: str
+    """What happened, to what."""
+    hint: str = ""
+    """What to do next."""
+    log_tail: tuple[str, ...] = ()
+    """The last log lines that belong to it, oldest first."""
+
+
+class Server(msgspec.Struct, frozen=True):
+    """A profile's running process, or what is left to say about it."""
+
+    id: str
+    """The profile's id: one server, and one tile, for each profile."""
+    name: str
+    model: str
+    state: ServerState
+    state_since: float
+    """Seconds since the epoch."""
+    phase: Phase | None = None
+    progress: float | None = None
+    """Share of the model that is loaded, 0 to 1; None where it is not known."""
+    pid: int | None = None
+    port: int | None = None
+    """The private loopback port; users reach the server through the gateway."""
+    started_at: float | None = None
+    """When the process was started, seconds since the epoch."""
+    ready_at: float | None = None
+    failure: Failure | None = None
+    restarts: int = 0
+
+
+class ProfileFault(msgspec.Struct, frozen=True):
+    """Why a profile cannot be used, and where in its file."""
+
+    message: str
+    line: int | None = None
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """A model and the options to serve it with, under a name."""
+
+    id: str
+    """The name of its file without the suffix; never changes when the profile is renamed."""
+    name: str
+    model: str
+    runtime: str = "mlx_lm"
+    options: dict[str, OptionValue] = msgspec.field(default_factory=dict[str, OptionValue])
+    is_demo: bool = False
+    revision: str = ""
+    """Changes with every change of the file; a save that names an older one is refused."""
+    path: str = ""
+    fault: ProfileFault | None = None
+
+
+class ProfileDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a client sends to create or change a profile."""
+
+    name: str
+    model: str
+    runtime: str = "mlx_lm"
+    options: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    revision: str = ""
+    """For a change: the revision that was edited; empty overwrites whatever is there."""
+
+
+class ModelSource(StrEnum):
+    """Where a model on this disk comes from."""
+
+    HUB = "hub"
+    FOLDER = "folder"
+    DEMO = "demo"
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A model on this disk."""
+
+    id: str
+    """Hub id (`author/name`), or the absolute folder."""
+    name: str
+    author: str
+    source: ModelSource
+    path: str
+    size_bytes: int
+    quantization: str | None = None
+    """For people, such as `4-bit` or `fp16`."""
+    parameters: int | None = None
+    family: str | None = None
+    """The `model_type` of its config.json."""
+    context_length: int | None = None
+    """Tokens."""
+    tags: tuple[str, ...] = ()
+    """Short words for chips: vision, tools, embedding."""
+    problem: str | None = None
+    """Why it cannot be served, in words; None when it can."""
+    modified_at: float = 0.0
+
+
+class DownloadState(StrEnum):
+    """Where a download is in its life."""
+
+    QUEUED = "queued"
+    DOWNLOADING = "downloading"
+    PAUSED = "paused"
+    FAILED = "failed"
+
+
+class Download(msgspec.Struct, frozen=True):
+    """A model on its way to this disk."""
+
+    id: str
+    """The hub id of the model."""
+    state: DownloadState
+    total_bytes: int | None = None
+    done_bytes: int = 0
+    failure: Failure | None = None
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """The computer that the engine runs on."""
+
+    name: str
+    chip: str
+    memory_bytes: int
+    gpu_limit_bytes: int | None = None
+    """What Metal lets the GPU use; None without Metal."""
+    has_gpu: bool = False
+
+
+class EngineInfo(msgspec.Struct, frozen=True):
+    """What a front end must know about the engine that it talks to."""
+
+    version: str
+    api_version: int
+    pid: int
+    url: str
+    gateway_url: str
+    gateway_note: str
+    """Why the gateway is not where the settings want it; empty when it is."""
+    started_at: float
+    home: str
+    log: str
+    key_required: bool
+    open_bind: bool
+    """True when it listens beyond loopback without a key."""
+    machine: Machine
+    runtimes: tuple[RuntimeInfo, ...]
+    capabilities: tuple[str, ...] = ()
+    """`local_disk`: paths of this engine can be opened by a front end on the same machine."""

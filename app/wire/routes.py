@@ -1,0 +1,52 @@
+"""The routes of the control API: one row each, for server, client and documentation."""
+
+import msgspec
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One route."""
+
+    name: str
+    """The client method and the handler have this name."""
+    method: str
+    path: str
+    doc: str
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "health", "GET", "/health", 'Answers {"status":"ok"} while the engine lives; always open.'
+    ),
+    Route("engine", "GET", "/api/engine", "Version, addresses, machine and runtimes."),
+    Route("profiles", "GET", "/api/profiles", "All profiles, broken ones included."),
+    Route("create_profile", "POST", "/api/profiles", "Create a profile."),
+    Route("update_profile", "PUT", "/api/profiles/{id}", "Change a profile."),
+    Route("delete_profile", "DELETE", "/api/profiles/{id}", "Move a profile to the trash."),
+    Route("servers", "GET", "/api/servers", "All servers."),
+    Route(
+        "server",
+        "GET",
+        "/api/servers/{id}",
+        "One server; `wait_s` (0 to 30) waits until it is ready, stopped or failed.",
+    ),
+    Route(
+        "start_server", "POST", "/api/servers/{id}/start", "Start a profile; answers 202 at once."
+    ),
+    Route("stop_server", "POST", "/api/servers/{id}/stop", "Stop a server; answers 202 at once."),
+    Route("restart_server", "POST", "/api/servers/{id}/restart", "Stop, then start again."),
+    Route("remove_server", "DELETE", "/api/servers/{id}", "Forget a stopped or failed server."),
+    Route(
+        "server_log",
+        "GET",
+        "/api/servers/{id}/log",
+        "The last `max_bytes` of its log, as plain text.",
+    ),
+    Route("models", "GET", "/api/models", "All models on this disk."),
+    Route(
+        "scan_models", "POST", "/api/models/scan", "Look at the disk again; answers 202 at once."
+    ),
+    Route("downloads", "GET", "/api/downloads", "All downloads."),
+    Route("settings", "GET", "/api/settings", "The engine's settings with their sources."),
+    Route("change_settings", "PATCH", "/api/settings", "Change some of the engine's settings."),
+    Route("events", "GET", "/api/events", "The event stream (server-sent events)."),
+)
