@@ -1,0 +1,176 @@
+"""The one gate before every request of both ports: key, Host, Origin and browser forms."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from app.wire.errors import HTTP_STATUS, ErrorCode, error_answer
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Header fields in the order they came, names in lower case."""
+
+_REALM = 'Bearer realm="mlx-model-manager"'
+
+# RFC 9110, section 11.4: the scheme's name ignores case, and spaces follow it.
+_BEARER = re.compile(rb"bearer +([^ ].*?) *", re.IGNORECASE)
+
+# An address or a name with a port, and nothing that a URL parser could read as path or query.
+_HOST = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]"
+    r"|(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?)\.?)"
+    r"(?::[0-9]{1,5})?"
+)
+
+_CHANGING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who is let in: no keys means that nobody is asked for one."""
+
+    keys: tuple[bytes, ...] = ()
+    """SHA-256 digests of the keys that are accepted."""
+    hosts: frozenset[str] = frozenset()
+    """Host names beside this machine's own, in lower case, without a port."""
+    origins: frozenset[str] = frozenset()
+    """Origins of web pages that may send requests, as browsers write them."""
+
+    @classmethod
+    def from_key_text(
+        cls, text: str | None, *, hosts: Iterable[str] = (), origins: Iterable[str] = ()
+    ) -> "Policy":
+        """Return the policy for comma-separated keys; None or blank text asks for no key."""
+        keys = [key for part in (text or "").split(",") if (key := part.strip())]
+        return cls(
+            keys=tuple(hashlib.sha256(key.encode()).digest() for key in keys),
+            hosts=frozenset(host.lower() for host in hosts),
+            origins=frozenset(origins),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The complete answer to a request that is not let in, but for its Content-Length."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def check(policy: Policy, *, method: str, target: str, headers: Headers) -> Refusal | None:
+    """Return why the request is refused, None when it is let in; `target` is as it was sent."""
+    # Only the raw target counts: what a router makes of other spellings must not open a door.
+    if target == "/health" and method in ("GET", "HEAD"):
+        return None
+    if not policy.keys:
+        return (
+            _check_host(policy, headers)
+            or _check_origin(policy, headers)
+            or _check_form(method, headers)
+        )
+    # The key comes first, so that a stranger learns nothing about paths, hosts or bodies.
+    return (
+        _check_key(policy.keys, _values(headers, b"authorization"))
+        or _check_host(policy, headers)
+        or _check_origin(policy, headers)
+    )
+
+
+def _values(headers: Headers, name: bytes) -> list[bytes]:
+    return [value for key, value in headers if key == name]
+
+
+def _refusal(code: ErrorCode, message: str, *headers: tuple[str, str]) -> Refusal:
+    return Refusal(
+        status=HTTP_STATUS[code],
+        headers=(("Content-Type", "application/json"), *headers),
+        body=error_answer(code, message),
+    )
+
+
+def _check_key(keys: tuple[bytes, ...], given: list[bytes]) -> Refusal | None:
+    bearer = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
+    if bearer is None:
+        return _refusal(
+            ErrorCode.UNAUTHORIZED,
+            "This address needs an API key: send one header 'Authorization: Bearer <key>'.",
+            ("WWW-Authenticate", _REALM),
+        )
+    digest = hashlib.sha256(bearer[1]).digest()
+    # Every key is compared: the time taken must not tell which one matched, or how nearly.
+    matches = [hmac.compare_digest(digest, key) for key in keys]
+    if any(matches):
+        return None
+    return _refusal(
+        ErrorCode.UNAUTHORIZED,
+        "The API key is not valid.",
+        ("WWW-Authenticate", f'{_REALM}, error="invalid_token"'),
+    )
+
+
+def _check_host(policy: Policy, headers: Headers) -> Refusal | None:
+    hosts = _values(headers, b"host")
+    if len(hosts) == 1 and _is_own_host(hosts[0].decode("latin-1"), policy.hosts):
+        return None
+    # A web page can point its own name at this machine (DNS rebinding); its Host gives it away.
+    return _refusal(
+        ErrorCode.FORBIDDEN,
+        "This host name is not served here, as a protection against DNS rebinding. "
+        "Use an IP address or localhost, or add the name to the allowed host names.",
+    )
+
+
+def _is_own_host(value: str, extra: frozenset[str]) -> bool:
+    match = _HOST.fullmatch(value)
+    if match is None:
+        return False
+    if match["v6"] is not None:
+        return _is_address(match["v6"], ipaddress.IPv6Address)
+    name = match["name"].lower()
+    if name == "localhost" or name.endswith(".localhost") or name in extra:
+        return True
+    return _is_address(name, ipaddress.IPv4Address) or name in _machine_names()
+
+
+def _is_address(text: str, kind: type[ipaddress.IPv4Address] | type[ipaddress.IPv6Address]) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _machine_names() -> frozenset[str]:
+    # Asked each time: a Mac's name follows the network it is in.
+    full = socket.gethostname().lower()
+    short = full.split(".", 1)[0]
+    return frozenset({full, short, f"{short}.local"})
+
+
+def _check_origin(policy: Policy, headers: Headers) -> Refusal | None:
+    for origin in _values(headers, b"origin"):
+        if origin.decode("latin-1") not in policy.origins:
+            return _refusal(
+                ErrorCode.FORBIDDEN,
+                "Web pages of this origin may not send requests here. "
+                "Add it to the allowed origins if you trust it.",
+            )
+    return None
+
+
+def _check_form(method: str, headers: Headers) -> Refusal | None:
+    """Refuse what a web page can send blindly, without asking: a form or a plain-text POST."""
+    if method not in _CHANGING_METHODS:
+        return None
+    if not any(name in (b"origin", b"sec-fetch-site") for name, _ in headers):
+        return None
+    kinds = _values(headers, b"content-type")
+    if len(kinds) == 1 and kinds[0].split(b";", 1)[0].strip().lower() == b"application/json":
+        return None
+    return _refusal(
+        ErrorCode.FORBIDDEN, "Requests from a browser must have the Content-Type application/json."
+    )

@@ -1,0 +1,203 @@
+"""A model server's answer on its way to the client: a whole JSON document or a stream of events."""
+
+import re
+from typing import Protocol
+
+import msgspec
+
+from app.gateway.errors import RequestError, malformed, server_failed
+from app.gateway.events import EventStream, EventTooLargeError
+
+_MAX_HEAD_BYTES = 32 * 1024
+# Far above the longest answer with log probabilities; a server that sends more is broken.
+_MAX_WHOLE_BYTES = 64 * 1024 * 1024
+
+
+class _ErrorObject(msgspec.Struct, frozen=True):
+    message: str = ""
+
+
+class _ErrorAnswer(msgspec.Struct, frozen=True):
+    error: str | _ErrorObject
+
+
+_error_decoder = msgspec.json.Decoder(_ErrorAnswer)
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?\r\n")
+
+
+class ClientSide(Protocol):
+    """Where an answer goes; each answer ends with one call that is not `*_events` but its last."""
+
+    def send_whole(self, body: bytes) -> None:
+        """Send a complete success."""
+        ...
+
+    def send_error(self, error: RequestError) -> None:
+        """Send a complete error."""
+        ...
+
+    def start_events(self) -> None:
+        """Send the head of an event stream."""
+        ...
+
+    def send_events(self, events: bytes) -> None:
+        """Send one or more complete events."""
+        ...
+
+    def end_events(self) -> None:
+        """End an event stream that is complete."""
+        ...
+
+    def cut_events(self, error: RequestError) -> None:
+        """Send the reason as an event, then cut the stream so that nobody takes it for complete."""
+        ...
+
+
+class Answer:
+    """Reads the bytes of one answer and calls the client's side.
+
+    `server`: its name, for sentences. `model`: the client's name for it, None to leave it as it is.
+    """
+
+    def __init__(
+        self, client: ClientSide, *, server: str, model: str | None, hides_usage: bool
+    ) -> None:
+        self.is_over = False
+        self._client = client
+        self._server = server
+        self._model = model
+        self._hides_usage = hides_usage
+        self._has_head = False
+        self._status = 0
+        self._length: int | None = None
+        self._events: EventStream | None = None
+        self._buffer = bytearray()
+        """The head, then the body of a whole answer."""
+
+    def feed(self, data: bytes) -> None:
+        """Take what the server sent."""
+        if self._events is not None:
+            self._feed_events(self._events, data)
+            return
+        self._buffer += data
+        if not self._has_head and not self._take_head():
+            return
+        if self._events is not None:
+            self._feed_events(self._events, bytes(self._buffer))
+            self._buffer.clear()
+        elif self._length is not None and len(self._buffer) >= self._length:
+            del self._buffer[self._length :]
+            self._deliver()
+        elif len(self._buffer) > _MAX_WHOLE_BYTES:
+            self._fail("sent an answer above the limit of 64 MB")
+
+    def end(self) -> None:
+        """Take notice that the server's connection is over."""
+        if self.is_over:
+            return
+        if self._events is not None:
+            events = self._events.finish()
+            if not self._events.is_done:
+                self._fail("stopped in mid-answer")
+                return
+            self._end_events(events)
+        elif not self._has_head:
+            self._fail("closed the connection without an answer")
+        elif self._length is None and _is_json(self._buffer):
+            self._deliver()
+        else:
+            self._fail("stopped in mid-answer")
+
+    def _take_head(self) -> bool:
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._buffer) > _MAX_HEAD_BYTES:
+                self._fail("sent an answer that cannot be read")
+            return False
+        head = bytes(self._buffer[: end + 2])
+        del self._buffer[: end + 4]
+        status = _STATUS_LINE.match(head)
+        fields = _fields(head)
+        length = fields.get(b"content-length", b"")
+        # The request was HTTP/1.0, so an answer in chunks breaks the protocol.
+        if status is None or b"transfer-encoding" in fields or (length and not length.isdigit()):
+            self._fail("sent an answer that cannot be read")
+            return False
+        self._has_head = True
+        self._status = int(status[1])
+        self._length = int(length) if length else None
+        kind = fields.get(b"content-type", b"").lower()
+        if self._status == 200 and kind.startswith(b"text/event-stream"):
+            self._events = EventStream(model=self._model, hides_usage=self._hides_usage)
+            self._client.start_events()
+        return True
+
+    def _feed_events(self, stream: EventStream, data: bytes) -> None:
+        try:
+            events = stream.feed(data)
+        except EventTooLargeError:
+            self._fail("sent an event that does not end")
+            return
+        if stream.is_done:
+            self._end_events(events)
+        elif events:
+            self._client.send_events(events)
+
+    def _end_events(self, events: bytes) -> None:
+        if events:
+            self._client.send_events(events)
+        self.is_over = True
+        self._client.end_events()
+
+    def _deliver(self) -> None:
+        self.is_over = True
+        body = bytes(self._buffer)
+        self._buffer.clear()
+        if self._status != 200:
+            self._client.send_error(self._refusal(body))
+            return
+        if self._model is not None:
+            name = msgspec.json.encode(self._model)
+            for space in (b" ", b""):
+                old = b'"model":' + space + b'"default_model"'
+                body = body.replace(old, b'"model":' + space + name)
+        self._client.send_whole(body)
+
+    def _refusal(self, body: bytes) -> RequestError:
+        reason = _error_text(body)
+        # mlx_lm.server answers 404 when a template refuses the messages; the path itself is known.
+        if self._status in (400, 404, 422):
+            return malformed(reason or f"The server {self._server} refused the request.")
+        message = f"The server {self._server} answered with the status {self._status}."
+        return server_failed(f"{message} {reason}".rstrip())
+
+    def _fail(self, what: str) -> None:
+        self.is_over = True
+        error = server_failed(f"The server {self._server} {what}.", hint="Its log says why.")
+        if self._events is not None:
+            self._client.cut_events(error)
+        else:
+            self._client.send_error(error)
+
+
+def _fields(head: bytes) -> dict[bytes, bytes]:
+    pairs = (line.partition(b":") for line in head.split(b"\r\n")[1:])
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _is_json(body: bytearray) -> bool:
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _error_text(body: bytes) -> str:
+    """Return the sentence in `{"error": "text"}` or in OpenAI's error object, empty if none."""
+    try:
+        error = _error_decoder.decode(body).error
+    except msgspec.DecodeError:
+        return ""
+    return error if isinstance(error, str) else error.message

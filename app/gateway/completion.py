@@ -1,0 +1,88 @@
+"""The body of a completion request: what is read in it, what is changed in it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from app.gateway.directory import Upstream
+from app.gateway.errors import malformed
+from app.gateway.head import RequestHead
+
+# Everything else stays here: keys, cookies, origins, hop-by-hop headers.
+_PASSED_HEADERS = frozenset({b"content-type", b"accept", b"user-agent", b"x-request-id"})
+
+# Values stay raw bytes: a prompt of 20 MB is checked in 5 ms, and comes out as it went in.
+_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A request for a completion."""
+
+    fields: dict[str, msgspec.Raw]
+    model: str | None
+    """The name that the client sent."""
+    is_stream: bool
+    wants_usage: bool
+    """True when the client asked for the event with the token counts."""
+
+
+def read_completion(body: bytes) -> Completion:
+    """Return the request in `body`. Raises RequestError for anything but a JSON object."""
+    try:
+        # The values inside are not decoded, so the server would be the first to trip over these.
+        body.decode()
+        fields = _decoder.decode(body)
+        model = _value(fields, "model")
+        is_stream = _value(fields, "stream") is True
+        wants_usage = _stream_options(fields).get("include_usage") is True
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed("The request's body is not a JSON object.") from error
+    if model is not None and not isinstance(model, str):
+        raise malformed("The field 'model' must be a string.")
+    return Completion(fields, model, is_stream, wants_usage)
+
+
+def upstream_request(head: RequestHead, completion: Completion, upstream: Upstream) -> list[bytes]:
+    """Return the request for the server, built anew: head and body.
+
+    HTTP/1.0, because the server answers so in any case: the answer ends with the connection.
+    """
+    body = _upstream_body(completion)
+    lines = [
+        f"POST {head.path} HTTP/1.0",
+        f"Host: {upstream.host}:{upstream.port}",
+        "Connection: close",
+        f"Content-Length: {len(body)}",
+    ]
+    if upstream.token:
+        lines.append(f"X-Upstream-Token: {upstream.token}")
+    fields = [b"%b: %b" % field for field in head.headers if field[0] in _PASSED_HEADERS]
+    return [b"\r\n".join(["\r\n".join(lines).encode(), *fields, b"", b""]), body]
+
+
+def _upstream_body(completion: Completion) -> bytes:
+    fields = dict(completion.fields)
+    # mlx_lm.server loads, or downloads, any other model that it is asked for; `default_model` is
+    # the only name that keeps a profile's adapter and draft model.
+    fields["model"] = msgspec.Raw(b'"default_model"')
+    fields.pop("adapters", None)
+    fields.pop("draft_model", None)
+    if completion.is_stream:
+        # Without include_usage in stream_options the server drops the connection in mid-answer.
+        options = {**_stream_options(fields), "include_usage": True}
+        fields["stream_options"] = msgspec.Raw(msgspec.json.encode(options))
+    return msgspec.json.encode(fields)
+
+
+def _value(fields: dict[str, msgspec.Raw], name: str) -> Any:
+    raw = fields.get(name)
+    return None if raw is None else msgspec.json.decode(raw)
+
+
+def _stream_options(fields: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(fields.get("stream_options", b"{}"), type=dict[str, Any])
+    except msgspec.ValidationError:
+        return {}

@@ -1,0 +1,266 @@
+"""A client's connection: requests in, answers out, in order."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from app import gate
+from app.gateway.answer import Answer
+from app.gateway.completion import read_completion, upstream_request
+from app.gateway.directory import Directory
+from app.gateway.errors import RequestError, malformed
+from app.gateway.exchange import Exchange
+from app.gateway.head import MAX_BODY_BYTES, MAX_HEAD_BYTES, RequestHead
+from app.gateway.reader import RequestReader
+from app.gateway.routing import COMPLETION_PATHS, check_route, choose, read_answer
+from app.gateway.writer import AnswerWriter
+from app.wire.errors import ErrorCode
+
+log = logging.getLogger("gateway")
+
+# What may wait for a slow client before its server is made to wait.
+_HIGH_WATER_BYTES = 64 * 1024
+# Requests sent ahead of an answer: at most one of full size. Reading never stops, or a hang-up
+# would not be seen.
+_MAX_AHEAD_BYTES = MAX_HEAD_BYTES + MAX_BODY_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a client may take, in seconds."""
+
+    head_s: float = 30.0
+    """For a request's head."""
+    body_window_s: float = 30.0
+    """Between two looks at a body on its way."""
+    body_bytes_per_window: int = 300_000
+    """10 KB/s, so that a picture of 20 MB arrives over a slow wireless network."""
+    idle_s: float = 75.0
+    """Between two requests."""
+    linger_s: float = 1.0
+    """For reading the answer to a request that was refused before its body was read."""
+
+
+class Connection(asyncio.Protocol):
+    """One client; a member of `connections` while it is open."""
+
+    _transport: asyncio.Transport
+
+    def __init__(
+        self,
+        directory: Directory,
+        policy: Callable[[], gate.Policy],
+        limits: Limits,
+        connections: "set[Connection]",
+    ) -> None:
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the connection is closed."""
+        self._directory = directory
+        self._policy = policy
+        self._limits = limits
+        self._connections = connections
+        self._timer: asyncio.TimerHandle | None = None
+        self._reader = RequestReader()
+        self._request: RequestHead | None = None
+        """What is read or answered now; None where its head could not be read."""
+        self._writer: AnswerWriter | None = None
+        """Set while an exchange is under way."""
+        self._exchange: Exchange | None = None
+        self._is_paused = False
+        self._is_closing = False
+
+    def shut_down(self) -> None:
+        """Cut the answer that is under way, with the reason, and close."""
+        writer = self._writer
+        if self._drop_exchange() and writer is not None:
+            writer.give_up(RequestError(ErrorCode.ENGINE_GONE, "The engine is shutting down."))
+        else:
+            self._is_closing = True
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is still to be sent."""
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a request."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
+        self._connections.add(self)
+        self._arm(self._limits.head_s, self._on_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything that belongs to this client."""
+        log.debug("a client's connection is closed: %s", exc or "in good order")
+        self._is_closing = True
+        self._connections.discard(self)
+        self._disarm()
+        self._drop_exchange()
+        self.lost.set_result(None)
+
+    def eof_received(self) -> None:
+        """Hang up on the server: who hangs up in the middle of an answer reads no more of it."""
+        if self._drop_exchange():
+            self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """Make the server wait for a client that reads slowly."""
+        self._is_paused = True
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume_writing(self) -> None:
+        """Go on where the client's slowness stopped the work."""
+        self._is_paused = False
+        if self._exchange is not None:
+            self._exchange.resume()
+        else:
+            self._advance()
+
+    def data_received(self, data: bytes) -> None:
+        """Read requests; those that are sent ahead of an answer wait."""
+        if self._is_closing:
+            return
+        if self._reader.is_between and self._exchange is None:
+            self._arm(self._limits.head_s, self._on_late)
+        self._reader.feed(data)
+        is_held = self._exchange is not None or self._is_paused
+        if is_held and self._reader.waiting > _MAX_AHEAD_BYTES:
+            log.warning("a client sent too much ahead of its answer")
+            self._transport.abort()
+            return
+        self._advance()
+
+    def _advance(self) -> None:
+        try:
+            while not (self._is_closing or self._is_paused or self._exchange) and self._step():
+                pass
+        except RequestError as error:
+            self._last_writer(None).send_error(error)
+
+    def _step(self) -> bool:
+        """Take one request and answer it; False when more of it must come first."""
+        request = self._request if self._reader.is_in_body else self._next_request()
+        body = None if request is None else self._reader.take_body()
+        if request is None or body is None:
+            return False
+        self._disarm()
+        self._handle(request, body)
+        return True
+
+    def _next_request(self) -> RequestHead | None:
+        """Return the next request that passed the gate; its body is still to come."""
+        request = self._request = self._reader.take_head()
+        if request is None:
+            return None
+        refusal = gate.check(
+            self._policy(), method=request.method, target=request.target, headers=request.headers
+        )
+        if refusal is not None:
+            log.info("refused a request with %d", refusal.status)
+            if request.has_body:
+                self._last_writer(request).send_refusal(refusal)
+            else:
+                self._reader.take_body()
+                AnswerWriter(self._transport, request, self._on_end).send_refusal(refusal)
+            return None
+        if request.has_body:
+            self._watch_body(self._reader.received)
+            if request.expects_continue and not self._reader.waiting:
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return request
+
+    def _handle(self, request: RequestHead, body: bytes) -> None:
+        writer = AnswerWriter(self._transport, request, self._on_end)
+        try:
+            check_route(request.method, request.path)
+            if request.path in COMPLETION_PATHS:
+                self._relay(request, body, writer)
+            else:
+                writer.send_whole(read_answer(self._directory, request.path))
+        except RequestError as error:
+            writer.send_error(error)
+        except Exception:  # boundary of a request: the client must get an answer
+            log.exception("request failed")
+            writer.send_error(RequestError(ErrorCode.INTERNAL, "The request failed."))
+
+    def _relay(self, request: RequestHead, body: bytes, writer: AnswerWriter) -> None:
+        completion = read_completion(body)
+        upstream = choose(self._directory, completion.model)
+        log.debug("%s goes to %s", request.path, upstream.profile_name)
+        answer = Answer(
+            writer,
+            server=upstream.profile_name,
+            model=completion.model or upstream.profile_name,
+            hides_usage=completion.is_stream and not completion.wants_usage,
+        )
+        self._writer = writer
+        self._exchange = Exchange(
+            writer,
+            upstream,
+            upstream_request(request, completion, upstream),
+            answer,
+            lambda: upstream in self._directory.ready(),
+        )
+        if self._is_paused:
+            self._exchange.pause()
+
+    def _drop_exchange(self) -> bool:
+        """Hang up on the server; False when there was nothing under way."""
+        exchange, self._exchange, self._writer = self._exchange, None, None
+        if exchange is None:
+            return False
+        exchange.drop()
+        return True
+
+    def _on_end(self, keeps_alive: bool) -> None:
+        self._exchange = self._writer = None
+        if not keeps_alive:
+            self._is_closing = True
+            self._disarm()
+            self._transport.close()
+            return
+        is_between = self._reader.is_between
+        self._arm(self._limits.idle_s if is_between else self._limits.head_s, self._on_late)
+        if not is_between:
+            asyncio.get_running_loop().call_soon(self._advance)
+
+    def _last_writer(self, request: RequestHead | None) -> AnswerWriter:
+        """Return the writer for a request whose rest is not read."""
+        writer = AnswerWriter(self._transport, request, lambda _: self._linger())
+        writer.keeps_alive = False
+        return writer
+
+    def _linger(self) -> None:
+        # Closing a socket with unread bytes resets it, and the client might never see the answer.
+        self._is_closing = True
+        self._transport.write_eof()
+        self._arm(self._limits.linger_s, self._transport.abort)
+
+    def _on_late(self) -> None:
+        if self._reader.is_between:
+            self._is_closing = True
+            self._transport.close()
+        else:
+            error = malformed("The request did not come in time.", http_status=408)
+            self._last_writer(None).send_error(error)
+
+    def _watch_body(self, received_before: int) -> None:
+        def look() -> None:
+            if self._reader.received - received_before < self._limits.body_bytes_per_window:
+                self._on_late()
+            else:
+                self._watch_body(self._reader.received)
+
+        self._arm(self._limits.body_window_s, look)
+
+    def _arm(self, delay_s: float, action: Callable[[], None]) -> None:
+        self._disarm()
+        self._timer = asyncio.get_running_loop().call_later(delay_s, action)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

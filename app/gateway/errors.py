@@ -1,0 +1,43 @@
+"""The gateway's own error: an answer that is not a success."""
+
+from app.wire.errors import AppError, ErrorCode, error_answer
+
+# A model loads in seconds to a minute; clients that retry by themselves should not hammer.
+RETRY_AFTER_S = 5
+
+
+class RequestError(AppError):
+    """A request that is answered with an error; `headers` go with the answer."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        hint: str = "",
+        http_status: int | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.headers = headers
+        self._http_status = http_status
+
+    @property
+    def status(self) -> int:
+        """HTTP status, which may be finer than that of the code."""
+        return self._http_status or super().status
+
+    @property
+    def body(self) -> bytes:
+        """The JSON body."""
+        return error_answer(self.code, self.message, self.hint)
+
+
+def malformed(message: str, *, http_status: int = 400) -> RequestError:
+    """Return the refusal of a request that breaks HTTP or is not what the route takes."""
+    return RequestError(ErrorCode.BAD_REQUEST, message, http_status=http_status)
+
+
+def server_failed(message: str, *, hint: str = "") -> RequestError:
+    """Return the answer for a model server that gave none."""
+    return RequestError(ErrorCode.UPSTREAM_FAILED, message, hint=hint)

@@ -1,0 +1,82 @@
+"""The event stream of an answer, cut at event boundaries."""
+
+import re
+
+import msgspec
+
+_EVENT = re.compile(rb".*?\n\r?\n", re.DOTALL)
+_DONE = b"data: [DONE]"
+
+# An event is about 350 bytes; a tool call comes whole and may be large.
+MAX_EVENT_BYTES = 4 * 1024 * 1024
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[msgspec.Raw]
+    usage: dict[str, msgspec.Raw] | None = None
+
+
+_chunk_decoder = msgspec.json.Decoder(_Chunk)
+
+
+class EventTooLargeError(Exception):
+    """The server sends an event without an end."""
+
+
+class EventStream:
+    """Passes on complete events only, with the client's name for the model.
+
+    `model`: the name to show instead of `default_model`, None to leave it.
+    `hides_usage`: takes out the event with the token counts, which the client did not ask for.
+    """
+
+    def __init__(self, *, model: str | None, hides_usage: bool) -> None:
+        self.is_done = False
+        """True after the event that ends a complete answer."""
+        self._name = None if model is None else msgspec.json.encode(model)
+        self._hides_usage = hides_usage
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the events that are complete now; may be empty. Raises EventTooLargeError."""
+        if self._held:
+            data = self._held + data
+        end = _last_boundary(data)
+        self._held = data[end:]
+        if len(self._held) > MAX_EVENT_BYTES:
+            raise EventTooLargeError
+        return self._shape(data[:end]) if end else b""
+
+    def finish(self) -> bytes:
+        """Return what is left at the end of the stream: its last event may lack the empty line."""
+        held, self._held = self._held, b""
+        return self._shape(_DONE + b"\n\n") if held.rstrip() == _DONE else b""
+
+    def _shape(self, events: bytes) -> bytes:
+        if events[-32:].rstrip().rpartition(b"\n")[2] == _DONE:
+            self.is_done = True
+        if self._name is not None:
+            # Quotes within a value are escaped, so this never matches inside an answer's text.
+            for space in (b" ", b""):
+                old = b'"model":' + space + b'"default_model"'
+                events = events.replace(old, b'"model":' + space + self._name)
+        if self._hides_usage and b'"usage"' in events:
+            events = b"".join(e for e in _EVENT.findall(events) if not _is_usage(e))
+        return events
+
+
+def _last_boundary(data: bytes) -> int:
+    # An empty line always ends an event: line ends within a value are escaped in JSON.
+    plain = data.rfind(b"\n\n")
+    with_cr = data.rfind(b"\n\r\n")
+    return max(plain + 2 if plain >= 0 else 0, with_cr + 3 if with_cr >= 0 else 0)
+
+
+def _is_usage(event: bytes) -> bool:
+    if not event.startswith(b"data:"):
+        return False
+    try:
+        chunk = _chunk_decoder.decode(event[5:])
+    except msgspec.DecodeError:
+        return False
+    return not chunk.choices and chunk.usage is not None

@@ -1,0 +1,138 @@
+"""Strict reading of a request's head: what two programs could read differently is refused."""
+
+import re
+from dataclasses import dataclass
+
+from app.gateway.errors import RequestError, malformed
+from app.wire.errors import ErrorCode
+
+# A real request has less than 2 KB; 32 KB leaves room for large cookies and tokens.
+MAX_HEAD_BYTES = 32 * 1024
+MAX_HEADERS = 100
+# Prompts with pictures reach 20 MB.
+MAX_BODY_BYTES = 64 * 1024 * 1024
+
+# RFC 9112: a method, a target in origin form, and nothing else between single spaces.
+_REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[\x21-\x7e]*) HTTP/1\.([01])\r\n")
+# RFC 9110, section 5: no space before the colon, no control characters, no folded lines.
+_FIELD = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*"
+    rb"([\x21-\x7e\x80-\xff](?:[\x20-\x7e\t\x80-\xff]*[\x21-\x7e\x80-\xff])?|)[ \t]*\r\n"
+)
+_BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request but for its body."""
+
+    method: str
+    target: str
+    """As it was sent."""
+    is_http11: bool
+    headers: tuple[tuple[bytes, bytes], ...]
+    """Names in lower case."""
+    keeps_alive: bool
+    """True when the client wants to send more requests on this connection."""
+    body_bytes: int | None
+    """Announced length of the body, 0 for none; None when it comes in chunks."""
+    expects_continue: bool
+    """True when the client waits for a word before it sends the body."""
+
+    @property
+    def has_body(self) -> bool:
+        """True when a body follows."""
+        return self.body_bytes != 0
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.split("?", 1)[0]
+
+
+def find_end(buffer: bytearray, seen: int) -> int:
+    """Return the length of the complete head at the start of `buffer`, -1 if it is not complete.
+
+    `seen`: how many bytes were searched by an earlier call. Raises RequestError for a head that
+    is too large or has bare line feeds.
+    """
+    end = buffer.find(b"\r\n\r\n", max(0, seen - 3))
+    length = end + 4 if end >= 0 else len(buffer)
+    if length > MAX_HEAD_BYTES:
+        raise malformed("The request's head is larger than 32 KB.", http_status=431)
+    # The byte before decides whether a line feed is bare.
+    if _BARE_LINE_FEED.search(buffer, max(0, seen - 1), length):
+        raise malformed("Lines of a request's head end with CR LF.")
+    return length if end >= 0 else -1
+
+
+def parse_head(head: bytes) -> RequestHead:
+    """Return the request in `head`, which ends with its blank line. Raises RequestError."""
+    line = _REQUEST_LINE.match(head)
+    if line is None:
+        raise malformed("The request line is not valid.")
+    headers = _parse_fields(head, line.end())
+    is_http11 = line[3] == b"1"
+    if is_http11 and not any(name == b"host" for name, _ in headers):
+        raise malformed("The Host header is missing.")
+    tokens = b",".join(_values(headers, b"connection")).lower().split(b",")
+    return RequestHead(
+        method=line[1].decode("ascii"),
+        target=line[2].decode("ascii"),
+        is_http11=is_http11,
+        headers=headers,
+        keeps_alive=is_http11 and b"close" not in [token.strip() for token in tokens],
+        body_bytes=_body_bytes(headers, is_http11=is_http11),
+        expects_continue=is_http11 and _expects_continue(headers),
+    )
+
+
+def _parse_fields(head: bytes, start: int) -> tuple[tuple[bytes, bytes], ...]:
+    fields: list[tuple[bytes, bytes]] = []
+    end = len(head) - 2
+    while start < end:
+        field = _FIELD.match(head, start, end)
+        if field is None:
+            raise malformed("A header of the request is not valid.")
+        fields.append((field[1].lower(), field[2]))
+        start = field.end()
+    if len(fields) > MAX_HEADERS:
+        raise malformed(f"The request has more than {MAX_HEADERS} headers.", http_status=431)
+    for name in (b"host", b"content-length", b"transfer-encoding", b"content-type"):
+        if sum(field == name for field, _ in fields) > 1:
+            raise malformed(f"The header {name.decode()} is there twice.")
+    return tuple(fields)
+
+
+def _values(headers: tuple[tuple[bytes, bytes], ...], name: bytes) -> list[bytes]:
+    return [value for key, value in headers if key == name]
+
+
+def _body_bytes(headers: tuple[tuple[bytes, bytes], ...], *, is_http11: bool) -> int | None:
+    lengths = _values(headers, b"content-length")
+    encodings = _values(headers, b"transfer-encoding")
+    if encodings:
+        if lengths or not is_http11 or encodings[0].lower() != b"chunked":
+            raise malformed("The header transfer-encoding is not valid here.")
+        return None
+    if not lengths:
+        return 0
+    # isdigit of bytes is ASCII only, which int() alone is not.
+    if not lengths[0].isdigit() or len(lengths[0]) > 18:
+        raise malformed("The header content-length is not valid.")
+    length = int(lengths[0])
+    if length > MAX_BODY_BYTES:
+        raise body_too_large()
+    return length
+
+
+def _expects_continue(headers: tuple[tuple[bytes, bytes], ...]) -> bool:
+    expectations = _values(headers, b"expect")
+    if any(value.lower() != b"100-continue" for value in expectations):
+        raise malformed("The header expect is not understood.", http_status=417)
+    return bool(expectations)
+
+
+def body_too_large() -> RequestError:
+    """Return the refusal of a body above the limit."""
+    return RequestError(ErrorCode.TOO_LARGE, "The request's body is larger than 64 MB.")

@@ -1,0 +1,123 @@
+"""Which server answers a request, and what the list of models says."""
+
+import shlex
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+import msgspec
+
+from app.gateway.directory import Directory, Served, Upstream
+from app.gateway.errors import RETRY_AFTER_S, RequestError
+from app.wire.errors import ErrorCode
+
+COMPLETION_PATHS = frozenset({"/v1/chat/completions", "/v1/completions"})
+
+_MODELS = "/v1/models"
+_READ_METHODS = ("GET", "HEAD")
+_RETRY = (("Retry-After", str(RETRY_AFTER_S)),)
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """A model as OpenAI lists it; `root` is the model behind the profile."""
+
+    id: str
+    created: int
+    root: str
+    object: str = "model"
+    owned_by: str = "mlx-model-manager"
+
+
+class _Listing(msgspec.Struct, frozen=True):
+    data: list[_Entry]
+    object: str = "list"
+
+
+def check_route(method: str, path: str) -> None:
+    """Raise RequestError for an unknown path (404) or a method that it does not take (405)."""
+    if path in COMPLETION_PATHS:
+        allowed = ("POST",)
+    elif path in ("/health", _MODELS) or path.startswith(f"{_MODELS}/"):
+        allowed = _READ_METHODS
+    else:
+        raise RequestError(ErrorCode.NOT_FOUND, "There is nothing at this path.")
+    if method not in allowed:
+        allow = ", ".join(allowed)
+        raise RequestError(
+            ErrorCode.METHOD_NOT_ALLOWED,
+            f"This path takes {allow} only.",
+            headers=(("Allow", allow),),
+        )
+
+
+def read_answer(directory: Directory, path: str) -> bytes:
+    """Return the JSON for a path that is read: health, the list of models, one model."""
+    if path == "/health":
+        return b'{"status":"ok"}'
+    ready = [served for served in directory.known() if served.ready]
+    if path == _MODELS:
+        return msgspec.json.encode(_Listing([_entry(served) for served in ready]))
+    wanted = unquote(path.removeprefix(f"{_MODELS}/"))
+    for served in sorted(ready, key=lambda served: served.name != wanted):
+        if wanted in (served.name, served.model):
+            return msgspec.json.encode(_entry(served))
+    raise RequestError(ErrorCode.NOT_FOUND, f"The model {_quoted(wanted)} is not running.")
+
+
+def choose(directory: Directory, wanted: str | None) -> Upstream:
+    """Return the server for the name in a request; None means that the request names none.
+
+    A profile's name goes before a model's id; of several servers of one model the most recently
+    started is taken. Raises RequestError.
+    """
+    ready = directory.ready()
+    if wanted is not None:
+        for upstream in ready:
+            if upstream.profile_name == wanted:
+                return upstream
+        for upstream in ready:
+            if upstream.model == wanted:
+                return upstream
+    if wanted in (None, "default_model"):
+        return _only(ready)
+    raise _not_ready(directory, wanted)
+
+
+def _entry(served: Served) -> _Entry:
+    return _Entry(id=served.name, created=int(served.created), root=served.model)
+
+
+def _only(ready: Sequence[Upstream]) -> Upstream:
+    if len(ready) == 1:
+        return ready[0]
+    if not ready:
+        raise RequestError(
+            ErrorCode.SERVER_NOT_READY,
+            "No model is running; start one in the app or with mlxm start.",
+            headers=_RETRY,
+        )
+    names = ", ".join(sorted(upstream.profile_name for upstream in ready))
+    raise RequestError(
+        ErrorCode.BAD_REQUEST,
+        f"Several models are running; name one of them in the field 'model': {names}.",
+    )
+
+
+def _not_ready(directory: Directory, wanted: str) -> RequestError:
+    known = directory.known()
+    for served in sorted(known, key=lambda served: served.name != wanted):
+        if wanted in (served.name, served.model):
+            return RequestError(
+                ErrorCode.SERVER_NOT_READY,
+                f"{served.name} is not running; start it in the app or with "
+                f"mlxm start {shlex.quote(served.name)}.",
+                headers=_RETRY,
+            )
+    return RequestError(
+        ErrorCode.NOT_FOUND,
+        f"There is no model {_quoted(wanted)} here.",
+        hint="GET /v1/models lists the models that are running.",
+    )
+
+
+def _quoted(name: str) -> str:
+    return f"'{name[:200]}'"

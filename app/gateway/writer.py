@@ -1,0 +1,104 @@
+"""Answers on their way to a client: status lines, framing, the end of an answer."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+
+from app.gate import Refusal
+from app.gateway.errors import RequestError
+from app.gateway.head import RequestHead
+from app.wire.errors import ErrorCode
+
+log = logging.getLogger("gateway")
+
+_JSON = (("Content-Type", "application/json"),)
+_EVENTS = (
+    ("Content-Type", "text/event-stream; charset=utf-8"),
+    ("Cache-Control", "no-cache"),
+    # A user's own nginx in front must not hold tokens back.
+    ("X-Accel-Buffering", "no"),
+)
+
+
+class AnswerWriter:
+    """Writes the answer to one request; the client's side of a model server's answer.
+
+    `request` is None where its head could not be read. `on_end` is called once, after the last
+    byte was handed to the transport; its argument says whether the connection may go on.
+    """
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        request: RequestHead | None,
+        on_end: Callable[[bool], None],
+    ) -> None:
+        self.keeps_alive = request is not None and request.keeps_alive
+        """May be set to False before the answer begins."""
+        self._transport = transport
+        self._is_chunked = request is not None and request.is_http11
+        self._is_head = request is not None and request.method == "HEAD"
+        self._has_events = False
+        self._on_end = on_end
+
+    def send_whole(self, body: bytes) -> None:
+        """Send a complete success."""
+        self._send(200, _JSON, body)
+
+    def send_error(self, error: RequestError) -> None:
+        """Send a complete error."""
+        _note(error)
+        self._send(error.status, (*_JSON, *error.headers), error.body)
+
+    def send_refusal(self, refusal: Refusal) -> None:
+        """Send what the gate answers."""
+        self._send(refusal.status, refusal.headers, refusal.body)
+
+    def start_events(self) -> None:
+        """Send the head of an event stream."""
+        self._has_events = True
+        framing = (("Transfer-Encoding", "chunked"),) if self._is_chunked else ()
+        self._transport.write(self._head(200, (*_EVENTS, *framing)))
+
+    def send_events(self, events: bytes) -> None:
+        """Send one or more complete events; never none, as an empty chunk ends an answer."""
+        frame = b"%x\r\n%b\r\n" % (len(events), events) if self._is_chunked else events
+        self._transport.write(frame)
+
+    def end_events(self) -> None:
+        """End an event stream that is complete."""
+        if self._is_chunked:
+            self._transport.write(b"0\r\n\r\n")
+        self._on_end(self.keeps_alive)
+
+    def cut_events(self, error: RequestError) -> None:
+        """Send the reason as an event, and leave out the last chunk."""
+        _note(error)
+        self.send_events(b"data: %b\n\n" % error.body)
+        self._on_end(False)
+
+    def give_up(self, error: RequestError) -> None:
+        """End the answer with an error, in whatever phase it is."""
+        self.keeps_alive = False
+        if self._has_events:
+            self.cut_events(error)
+        else:
+            self.send_error(error)
+
+    def _send(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+        head = self._head(status, (*headers, ("Content-Length", str(len(body)))))
+        self._transport.write(head if self._is_head else head + body)
+        self._on_end(self.keeps_alive)
+
+    def _head(self, status: int, headers: Iterable[tuple[str, str]]) -> bytes:
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        if not self.keeps_alive:
+            lines.append("Connection: close")
+        return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+def _note(error: RequestError) -> None:
+    if error.code is ErrorCode.UPSTREAM_FAILED:
+        log.warning("%s", error.message)

@@ -1,0 +1,385 @@
+"""The gateway as an HTTP server: malformed and slow requests, limits, connections, hang-ups."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from gateway_kit import (
+    ASK,
+    BEARER,
+    DONE,
+    KEYED,
+    MESSAGES,
+    SSE_HEAD,
+    STREAM,
+    Call,
+    answer_ok,
+    endless,
+    event,
+    get,
+    house,
+    post,
+    run,
+    silent,
+    stalled,
+    until,
+)
+
+from app.gateway.connection import Limits
+
+
+def raw(*lines: str, end: str = "\r\n") -> bytes:
+    return end.join([*lines, "", ""]).encode("latin-1")
+
+
+BODY = json.dumps(ASK)
+START = ("POST /v1/chat/completions HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json")
+LENGTH = f"Content-Length: {len(BODY)}"
+CHUNKED = "Transfer-Encoding: chunked"
+CHUNKS = f"{len(BODY):x}\r\n{BODY}\r\n0\r\n\r\n".encode()
+PLAIN = BODY.encode()
+
+MALFORMED = {
+    "length and chunks": raw(*START, LENGTH, CHUNKED) + CHUNKS,
+    "two lengths that differ": raw(*START, LENGTH, "Content-Length: 5") + PLAIN,
+    "two equal lengths": raw(*START, LENGTH, LENGTH) + PLAIN,
+    "a list of lengths": raw(*START, f"{LENGTH}, {len(BODY)}") + PLAIN,
+    "length with a sign": raw(*START, f"Content-Length: +{len(BODY)}") + PLAIN,
+    "length with a minus": raw(*START, "Content-Length: -1") + PLAIN,
+    "length with a space before the colon": raw(*START, f"Content-Length : {len(BODY)}") + PLAIN,
+    "length in other digits": raw(*START, "Content-Length: \xb2") + PLAIN,
+    "unknown encoding": raw(*START, "Transfer-Encoding: xchunked") + CHUNKS,
+    "chunked, identity": raw(*START, "Transfer-Encoding: chunked, identity") + CHUNKS,
+    "chunked twice": raw(*START, CHUNKED, CHUNKED) + CHUNKS,
+    "chunks in HTTP/1.0": raw(START[0].replace("1.1", "1.0"), *START[1:], CHUNKED) + CHUNKS,
+    "chunk size with 0x": raw(*START, CHUNKED) + b"0x" + CHUNKS,
+    "chunk size with a line feed": raw(*START, CHUNKED) + CHUNKS.replace(b"\r\n", b"\n", 1),
+    "chunk extension": raw(*START, CHUNKED) + CHUNKS.replace(b"\r\n", b";a=b\r\n", 1),
+    "chunk size with a space": raw(*START, CHUNKED) + b" " + CHUNKS,
+    "empty chunk size": raw(*START, CHUNKED) + b"\r\n" + CHUNKS,
+    "chunk longer than its size": raw(*START, CHUNKED) + CHUNKS.replace(PLAIN, PLAIN + b"x"),
+    "chunk size too long": raw(*START, CHUNKED) + b"0" * 20 + CHUNKS,
+    "trailer": raw(*START, CHUNKED) + CHUNKS[:-2] + b"X-A: b\r\n\r\n",
+    "bare line feeds": raw(*START, LENGTH, end="\n") + PLAIN,
+    "one bare line feed": raw(*START, "X-A: b\nX-B: c", LENGTH) + PLAIN,
+    "folded header": raw(*START, "X-A: b\r\n c", LENGTH) + PLAIN,
+    "carriage return in a value": raw(*START, "X-A: b\rX-B: c", LENGTH) + PLAIN,
+    "zero byte in a value": raw(*START, "X-A: b\0c", LENGTH) + PLAIN,
+    "header without a name": raw(*START, ": b", LENGTH) + PLAIN,
+    "header without a colon": raw(*START, "X-A", LENGTH) + PLAIN,
+    "two hosts": raw(*START, "Host: evil.example", LENGTH) + PLAIN,
+    "no host": raw(START[0], *START[2:], LENGTH) + PLAIN,
+    "absolute target": raw("POST http://evil.example/v1/models HTTP/1.1", *START[1:], LENGTH),
+    "asterisk": raw("OPTIONS * HTTP/1.1", *START[1:]),
+    "target without a slash": raw("GET v1/models HTTP/1.1", *START[1:]),
+    "two spaces": raw("GET  /v1/models HTTP/1.1", *START[1:]),
+    "tab": raw("GET\t/v1/models HTTP/1.1", *START[1:]),
+    "HTTP/2.0": raw("GET /v1/models HTTP/2.0", *START[1:]),
+    "HTTP/0.9": b"GET /v1/models\r\n\r\n",
+    "small method": raw("get /v1/models HTTP/1.1", *START[1:]),
+    "byte above ASCII in the target": raw("GET /v1/\xe9 HTTP/1.1", *START[1:]),
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_bytes", MALFORMED.values(), ids=MALFORMED.keys())
+def test_malformed_request_is_refused_and_the_connection_closed(request_bytes: bytes) -> None:
+    async def test() -> None:
+        async with house() as h:
+            client = await h.connect()
+            # What follows must not be taken for a request of its own.
+            await client.send(request_bytes + get("/health"))
+            answer = await client.read()
+            assert answer.status == 400
+            assert answer.error["message"]
+            assert await client.is_closed()
+            assert h.server.connections == 0
+
+    run(test())
+
+
+def test_well_formed_request_of_the_same_kind_passes() -> None:
+    async def test() -> None:
+        async with house() as h:
+            assert (await h.ask(raw(*START, LENGTH) + PLAIN)).status == 200
+            assert (await h.ask(raw(*START, CHUNKED) + CHUNKS)).status == 200
+            underscore = raw(*START, "Content_Length: 3", LENGTH) + PLAIN
+            assert (await h.ask(underscore)).status == 200
+            assert [call.json["messages"] for call in h.server.calls] == [MESSAGES] * 3
+
+    run(test())
+
+
+def test_host_that_moves_the_path_is_forbidden() -> None:
+    async def test() -> None:
+        async with house() as h:
+            request = raw(START[0], "Host: a/?b", START[2], LENGTH) + PLAIN
+            assert (await h.ask(request)).status == 403
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "fields", [["X-A: " + "a" * 33_000], [f"X-{i}: 1" for i in range(101)]], ids=["size", "number"]
+)
+def test_head_above_the_limits_is_refused(fields: list[str]) -> None:
+    async def test() -> None:
+        async with house() as h:
+            assert (await h.ask(get("/health", *fields))).status == 431
+
+    run(test())
+
+
+def test_head_without_an_end_is_refused_at_the_limit() -> None:
+    async def test() -> None:
+        async with house() as h:
+            assert (await h.ask(b"GET /health HTTP/1.1\r\nX-A: " + b"a" * 40_000)).status == 431
+
+    run(test())
+
+
+def test_request_in_single_bytes_is_understood() -> None:
+    async def test() -> None:
+        async with house() as h:
+            client = await h.connect()
+            for request in (post(ASK), raw(*START, CHUNKED) + CHUNKS):
+                for i in range(len(request)):
+                    await client.send(request[i : i + 1])
+                    await asyncio.sleep(0)
+                assert (await client.read()).status == 200
+
+    run(test())
+
+
+def test_body_in_many_chunks_is_put_together() -> None:
+    async def test() -> None:
+        async with house() as h:
+            data = json.dumps({**ASK, "pad": "x" * 10_000}).encode()
+            parts = [data[i : i + 97] for i in range(0, len(data), 97)]
+            chunks = b"".join(b"%X\r\n%b\r\n" % (len(p), p) for p in parts) + b"0\r\n\r\n"
+            assert (await h.ask(raw(*START, CHUNKED) + chunks)).status == 200
+            assert h.server.calls[0].json["pad"] == "x" * 10_000
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        raw(*START, f"Content-Length: {(64 << 20) + 1}"),
+        raw(*START, CHUNKED) + b"4000001\r\n",
+        raw(*START, CHUNKED) + b"1\r\nx\r\n4000000\r\n",
+    ],
+    ids=["length", "chunk", "sum of chunks"],
+)
+def test_body_above_the_limit_is_refused(request_bytes: bytes) -> None:
+    async def test() -> None:
+        async with house() as h:
+            answer = await h.ask(request_bytes)
+            assert answer.status == 413
+            assert answer.headers["connection"] == "close"
+
+    run(test())
+
+
+def test_body_of_20_mb_passes() -> None:
+    async def test() -> None:
+        async with house() as h:
+            pad = "A" * 20_000_000
+            answer = await h.ask(post({**ASK, "pad": pad}))
+            assert answer.status == 200
+            assert h.server.calls[0].json["pad"] == pad
+
+    run(test())
+
+
+def test_expectation_is_answered_only_after_the_gate() -> None:
+    async def test() -> None:
+        async with house(policy=KEYED) as h:
+            request = post(ASK, "Expect: 100-continue", BEARER)
+            head, body = request.split(b"\r\n\r\n", 1)
+            client = await h.connect()
+            await client.send(head + b"\r\n\r\n")
+            assert (await client.read_head())[0] == 100
+            await client.send(body)
+            assert (await client.read()).status == 200
+            stranger = await h.connect()
+            await stranger.send(head.replace(BEARER.encode(), b"X-A: b") + b"\r\n\r\n")
+            assert (await stranger.read()).status == 401
+            unknown = await h.ask(post(ASK, "Expect: a-miracle", BEARER))
+            assert unknown.status == 417
+
+    run(test())
+
+
+def test_connection_is_used_again_and_pipelined_requests_are_answered_in_order() -> None:
+    async def test() -> None:
+        async with house() as h:
+            client = await h.connect()
+            requests = [post(STREAM), get("/health"), post(ASK), get("/no"), post(STREAM)]
+            await client.send(b"".join(requests))
+            assert [(await client.read()).status for _ in requests] == [200, 200, 200, 404, 200]
+            await client.send(post(ASK))
+            assert (await client.read()).status == 200
+            assert len(h.server.calls) == 4
+
+    run(test())
+
+
+def test_close_is_honoured() -> None:
+    async def test() -> None:
+        async with house() as h:
+            client = await h.connect()
+            await client.send(post(STREAM, "Connection: Close") + get("/health"))
+            answer = await client.read()
+            assert answer.is_complete
+            assert answer.headers["connection"] == "close"
+            assert await client.is_closed()
+
+    run(test())
+
+
+@pytest.mark.parametrize("part", [b"GET /hea", post(ASK)[:-5]], ids=["in the head", "in the body"])
+def test_slow_request_is_ended_with_408(part: bytes) -> None:
+    async def test() -> None:
+        async with house(limits=Limits(head_s=0.1, body_window_s=0.1)) as h:
+            answer = await h.ask(part)
+            assert answer.status == 408
+            assert answer.headers["connection"] == "close"
+
+    run(test())
+
+
+def test_silent_connection_is_closed_without_a_word() -> None:
+    async def test() -> None:
+        async with house(limits=Limits(head_s=0.1, idle_s=0.1)) as h:
+            assert await (await h.connect()).is_closed()
+            client = await h.connect()
+            await client.send(get("/health"))
+            assert (await client.read()).status == 200
+            assert await client.is_closed()
+
+    run(test())
+
+
+def test_answer_takes_longer_than_every_limit() -> None:
+    async def script(call: Call) -> None:
+        await asyncio.sleep(0.3)
+        await answer_ok(call)
+
+    async def test() -> None:
+        limits = Limits(head_s=0.05, body_window_s=0.05, idle_s=0.05)
+        async with house(script, limits=limits) as h:
+            assert (await h.ask(post(STREAM))).is_complete
+            assert (await h.ask(post(ASK))).is_complete
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("script", "body"),
+    [(silent, STREAM), (silent, ASK), (stalled, STREAM), (endless, STREAM)],
+    ids=["before the head", "not streamed", "after the first event", "while events flow"],
+)
+@pytest.mark.parametrize("how", ["close", "half close", "reset"])
+def test_hang_up_reaches_the_server_at_once(script: Any, body: dict[str, Any], how: str) -> None:
+    async def test() -> None:
+        async with house(script) as h:
+            client = await h.connect()
+            await client.send(post(body))
+            await h.server.called.wait()
+            if script is not silent:
+                await client.read_head()
+                await client.reader.readuntil(b"\n\n")
+            started = asyncio.get_running_loop().time()
+            if how == "close":
+                client.writer.close()
+            elif how == "half close":
+                client.writer.write_eof()
+            else:
+                client.writer.transport.abort()
+            await h.server.calls[0].hung_up.wait()
+            assert asyncio.get_running_loop().time() - started < 0.5
+
+    run(test())
+
+
+def test_hang_up_while_connecting_ends_the_tries() -> None:
+    async def test() -> None:
+        async with house() as h:
+            h.server.refuses_first = 1000
+            client = await h.connect()
+            await client.send(post(ASK))
+            await until(lambda: h.server.connections > 0)
+            client.writer.transport.abort()
+            tries = {task for task in asyncio.all_tasks() if "gateway to" in task.get_name()}
+            if tries:
+                await asyncio.wait(tries)
+            assert h.server.connections < 3
+
+    run(test())
+
+
+def test_slow_reader_makes_the_server_wait_and_loses_nothing() -> None:
+    total = 64 << 20
+    piece = event("x" * 20_000)
+    count = total // len(piece)
+    stalled_at: list[int] = []
+
+    async def script(call: Call) -> None:
+        call.writer.write(SSE_HEAD)
+        for i in range(count):
+            call.writer.write(piece)
+            try:
+                await asyncio.wait_for(call.writer.drain(), 0.5)
+            except TimeoutError:
+                stalled_at.append(i * len(piece))
+                waiting.set()
+                await call.writer.drain()
+        await call.send(DONE)
+
+    waiting = asyncio.Event()
+
+    async def test() -> None:
+        async with house(script) as h:
+            client = await h.connect()
+            client.writer.transport.pause_reading()
+            await client.send(post({**STREAM, "model": "default_model"}))
+            await waiting.wait()
+            (connection,) = h.gateway._connections
+            assert connection._transport.get_write_buffer_size() < 512 * 1024
+            client.writer.transport.resume_reading()
+            answer = await client.read()
+            assert answer.is_complete
+            assert answer.body == piece * count + DONE
+
+    run(test())
+    # The kernel's own buffers on loopback take up to 10 MB.
+    assert stalled_at[0] < 24 << 20
+
+
+def test_answers_wait_for_a_client_that_sends_but_does_not_read() -> None:
+    async def test() -> None:
+        async with house() as h:
+            client = await h.connect()
+            client.writer.transport.pause_reading()
+            request = get("/v1/models/" + "x" * 8_000)
+            sent = 0
+            while sent < 60_000_000:
+                client.writer.write(request * 100)
+                try:
+                    await asyncio.wait_for(client.writer.drain(), 0.5)
+                except TimeoutError:
+                    break
+                sent += 100
+                (connection,) = h.gateway._connections
+                assert connection._transport.get_write_buffer_size() < 512 * 1024
+                if connection._is_paused:
+                    break
+            assert connection._is_paused
+            client.writer.transport.resume_reading()
+            for _ in range(sent):
+                assert (await client.read()).status == 404
+
+    run(test())
