@@ -1,0 +1,181 @@
+"""What the runner adds to mlx_lm.server: readiness, token counts, an end when generation dies.
+
+Names and call order as in mlx_lm/server.py 0.32.2. Each hook replaces one attribute of that module;
+`tests/test_runner.py` fails when one of them is gone.
+"""
+
+import hmac
+import http.server
+import logging
+import os
+import sys
+import threading
+import time
+from types import ModuleType
+from typing import Any
+
+from app.runner.events import EventPipe
+
+_log = logging.getLogger("server")
+EXIT_GENERATION_DIED = 71
+BACKLOG = 128
+"""http.server's own backlog of 5 makes the sixth client of a burst wait a second or be refused."""
+TOKEN_HEADER = "X-Upstream-Token"  # noqa: S105 - the header's name, not a secret
+
+
+class Counters:
+    """Token and request counts since the start; each has one kind of writer thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
+        self.requests_open = 0
+        self.requests_total = 0
+        self.changed = threading.Event()
+
+    def add_request(self) -> None:
+        """Count a request that is being answered from now on."""
+        with self._lock:
+            self.requests_open += 1
+            self.requests_total += 1
+        self.changed.set()
+
+    def end_request(self) -> None:
+        """Count a request as answered or given up."""
+        with self._lock:
+            self.requests_open -= 1
+        self.changed.set()
+
+
+def install(server: Any, events: EventPipe, counters: Counters, token: str) -> None:
+    """Put all hooks into the imported module `mlx_lm.server`."""
+    http.server.ThreadingHTTPServer.request_queue_size = BACKLOG
+    _report_listening(events)
+    _report_loading(server, events)
+    _count_tokens(server, counters)
+    _count_requests(server, counters)
+    _quiet_hang_ups()
+    if token:
+        _require_token(server, token)
+
+
+def _report_listening(events: EventPipe) -> None:
+    plain = http.server.ThreadingHTTPServer.server_activate
+
+    def server_activate(self: http.server.ThreadingHTTPServer) -> None:
+        plain(self)
+        events.send("listening", port=self.server_address[1])
+
+    http.server.ThreadingHTTPServer.server_activate = server_activate
+
+
+def _report_loading(server: Any, events: EventPipe) -> None:
+    load_default = server.ModelProvider.load_default
+    run_generate = server.ResponseGenerator._run_generate  # noqa: SLF001 - the thread's target
+    loaded = threading.Event()
+    problem: list[str] = []
+
+    def reporting_load(self: Any) -> None:
+        events.send("loading", model=str(self.cli_args.model))
+        begin = time.monotonic()
+        try:
+            load_default(self)
+        except Exception as error:
+            problem.append(_describe(error))
+            raise
+        loaded.set()
+        seconds = time.monotonic() - begin
+        events.send("loaded", seconds=seconds, gpu_limit_bytes=gpu_limit_bytes())
+
+    def reporting_run(self: Any) -> None:
+        run_generate(self)
+        if self._generation_failed:
+            stage = "generate" if loaded.is_set() else "load"
+            events.send("failed", stage=stage, error=(problem or ["see the log"])[0][:1000])
+            logging.shutdown()
+            # Without its generation thread the server would answer 503 for ever.
+            os._exit(EXIT_GENERATION_DIED)
+
+    server.ModelProvider.load_default = reporting_load
+    server.ResponseGenerator._run_generate = reporting_run  # noqa: SLF001
+
+
+def _count_tokens(server: Any, counters: Counters) -> None:
+    """Count what the generation thread puts on the queue of each request.
+
+    Both of its paths, batched and single, put one GenerationContext when the prompt is known and
+    one Response for each token, tool calls included, which no stream shows.
+    """
+
+    class CountingQueue(server.Queue):
+        def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+            if isinstance(item, server.Response):
+                counters.completion_tokens += 1
+            elif isinstance(item, server.GenerationContext):
+                counters.prompt_tokens += len(item.prompt)
+            super().put(item, block, timeout)  # pyright: ignore[reportUnknownMemberType]
+
+    server.Queue = CountingQueue
+
+
+def _count_requests(server: Any, counters: Counters) -> None:
+    plain = server.APIHandler.handle_completion
+
+    def handle_completion(self: Any, *args: Any, **kwargs: Any) -> None:
+        counters.add_request()
+        try:
+            plain(self, *args, **kwargs)
+        finally:
+            counters.end_request()
+
+    server.APIHandler.handle_completion = handle_completion
+
+
+def _quiet_hang_ups() -> None:
+    def handle_error(self: Any, request: Any, client_address: Any) -> None:  # noqa: ARG001
+        error = sys.exc_info()[1]
+        if isinstance(error, BrokenPipeError | ConnectionResetError):
+            _log.info("client %s hung up", client_address[0])
+        else:
+            _log.error("request from %s failed", client_address[0], exc_info=error)
+
+    http.server.ThreadingHTTPServer.handle_error = handle_error
+
+
+def _require_token(server: Any, token: str) -> None:
+    """Answer nobody but the gateway: any web page can reach a loopback port."""
+    plain = server.APIHandler.parse_request
+
+    def parse_request(self: Any) -> bool:
+        if not plain(self):
+            return False
+        given = self.headers.get(TOKEN_HEADER, "").encode("utf-8", "replace")
+        if not hmac.compare_digest(given, token.encode()):
+            self.send_error(403)
+            return False
+        return True
+
+    server.APIHandler.parse_request = parse_request
+
+
+def gpu_limit_bytes() -> int | None:
+    """Return how much memory Metal recommends for the GPU at most; None without Metal."""
+    import mlx.core as mx  # heavy; the server module has imported it before
+
+    if not mx.metal.is_available():
+        return None
+    return int(mx.device_info().get("max_recommended_working_set_size", 0)) or None
+
+
+def memory_figures(mx: ModuleType | Any) -> dict[str, int]:
+    """Return MLX's own memory figures in bytes."""
+    return {
+        "active_bytes": mx.get_active_memory(),
+        "cache_bytes": mx.get_cache_memory(),
+        "peak_bytes": mx.get_peak_memory(),
+    }
+
+
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

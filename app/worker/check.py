@@ -1,0 +1,65 @@
+"""Imports everything that is only ever imported by name, which a frozen program can lack."""
+
+import contextlib
+import importlib
+import pkgutil
+import sys
+
+import msgspec
+
+_HEAVY = ("PySide6", "huggingface_hub", "mlx", "mlx_lm", "transformers")
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """What was tried and what did not work."""
+
+    found: int
+    failed: dict[str, str]
+    """Name to reason."""
+    loaded: list[str]
+    """Which of the heavy libraries are in memory now."""
+
+
+def check_modules(packages: list[str]) -> Findings:
+    """Import each of these packages and all modules under them."""
+    names: list[str] = []
+    failed: dict[str, str] = {}
+    # Some modules print when they are imported; standard output is for the answer.
+    with contextlib.redirect_stdout(sys.stderr):
+        for package in packages:
+            names.append(package)
+            if _import(package, failed):
+                path = importlib.import_module(package).__path__
+                modules = pkgutil.walk_packages(path, f"{package}.", onerror=lambda _name: None)
+                names += [module.name for module in modules]
+        for name in names:
+            _import(name, failed)
+    return _findings(len(names), failed)
+
+
+def _import(name: str, failed: dict[str, str]) -> bool:
+    try:
+        importlib.import_module(name)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module does at its import
+        failed[name] = f"{type(error).__name__}: {error}"
+        return False
+    return True
+
+
+def check_tokenizers() -> Findings:
+    """Load each class of tokenizer that transformers knows for a kind of model."""
+    from transformers.models.auto import tokenization_auto
+
+    names = {name for name in tokenization_auto.TOKENIZER_MAPPING_NAMES.values() if name}
+    failed: dict[str, str] = {}
+    for name in sorted(names):
+        try:
+            if tokenization_auto.tokenizer_class_from_name(name) is None:
+                failed[name] = "transformers does not find it"
+        except Exception as error:  # noqa: BLE001 - whatever a module does at its import
+            failed[name] = f"{type(error).__name__}: {error}"
+    return _findings(len(names), failed)
+
+
+def _findings(found: int, failed: dict[str, str]) -> Findings:
+    return Findings(found, failed, [name for name in _HEAVY if name in sys.modules])

@@ -1,0 +1,56 @@
+"""The worker program: heavy or risky work outside the engine, one mode a run."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from app.worker import check
+
+
+def main(argv: list[str]) -> int:
+    """Run the mode that `argv` names and return the exit status; the answer goes to stdout."""
+    arguments = _parser().parse_args(argv)
+    try:
+        run: Callable[[argparse.Namespace], bytes] = arguments.run
+        answer = run(arguments)
+    except Exception:  # noqa: BLE001 - process entry
+        traceback.print_exc(file=sys.stderr)
+        return 1
+    sys.stdout.buffer.write(answer + b"\n")
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="worker")
+    modes = parser.add_subparsers(dest="mode", required=True)
+    scan = modes.add_parser("scan", help="list the models on this disk as JSON")
+    scan.add_argument("--cache", type=Path, required=True, help="the hub's cache")
+    scan.add_argument("--folder", type=Path, action="append", default=[], help="more models")
+    scan.add_argument("--demo", type=Path, help="the folder of the demo model")
+    scan.set_defaults(run=_scan)
+    modules = modes.add_parser("check-modules", help="import packages and all modules under them")
+    modules.add_argument("package", nargs="+")
+    modules.set_defaults(run=_check_modules)
+    tokenizers = modes.add_parser("check-tokenizers", help="load every known tokenizer class")
+    tokenizers.set_defaults(run=_check_tokenizers)
+    return parser
+
+
+def _scan(arguments: argparse.Namespace) -> bytes:
+    # Late: it imports the hub library, which takes 0.2 s that a wrong argument should not wait for.
+    from app.worker.scan import scan
+
+    return msgspec.json.encode(scan(arguments.cache, arguments.folder, arguments.demo))
+
+
+def _check_modules(arguments: argparse.Namespace) -> bytes:
+    return msgspec.json.encode(check.check_modules(arguments.package))
+
+
+def _check_tokenizers(_arguments: argparse.Namespace) -> bytes:
+    return msgspec.json.encode(check.check_tokenizers())
