@@ -1,0 +1,159 @@
+"""The engine's published state and its event stream: one writer, many subscribers."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from app.wire.events import (
+    Heartbeat,
+    Kind,
+    MachineSample,
+    Removed,
+    Samples,
+    SampleValues,
+    Snapshot,
+    Upsert,
+)
+from app.wire.nouns import Download, EngineInfo, Model, Profile, Server
+
+Item = Profile | Server | Model | Download
+_QUEUE = 256
+"""Events that a slow subscriber may lag behind before it gets a new snapshot instead."""
+
+
+class Bus:
+    """Holds all items by kind and id, and tells every subscriber each change in order."""
+
+    def __init__(self, info: EngineInfo) -> None:
+        self.info = info
+        self.profiles: dict[str, Profile] = {}
+        self.servers: dict[str, Server] = {}
+        self.models: dict[str, Model] = {}
+        self.downloads: dict[str, Download] = {}
+        self._seq = 0
+        self._subscriptions: set[Subscription] = set()
+
+    def put(self, item: Item) -> None:
+        """Publish a new or changed item; an equal one is no event."""
+        kind, table = self._table(item)
+        if table.get(item.id) != item:
+            table[item.id] = item
+            self._send(Upsert(self._next(), kind, msgspec.Raw(msgspec.json.encode(item))))
+
+    def put_info(self, info: EngineInfo) -> None:
+        """Publish changed facts about the engine itself."""
+        if info != self.info:
+            self.info = info
+            self._send(Upsert(self._next(), "engine", msgspec.Raw(msgspec.json.encode(info))))
+
+    def remove(self, item: Item) -> None:
+        """Publish that an item is gone."""
+        kind, table = self._table(item)
+        if table.pop(item.id, None) is not None:
+            self._send(Removed(self._next(), kind, item.id))
+
+    def replace_models(self, models: Iterable[Model]) -> None:
+        """Publish the difference between the known models and these."""
+        new = {m.id: m for m in models}
+        for old in [m for m in self.models.values() if m.id not in new]:
+            self.remove(old)
+        for model in new.values():
+            self.put(model)
+
+    def sample(self, machine: MachineSample, values: dict[str, SampleValues]) -> None:
+        """Publish the metrics of one tick."""
+        self._send(Samples(self._next(), time.time(), machine, values))
+
+    def snapshot(self) -> Snapshot:
+        """Return everything as one event."""
+        return Snapshot(
+            self._seq,
+            self.info,
+            tuple(self.profiles.values()),
+            tuple(self.servers.values()),
+            tuple(self.models.values()),
+            tuple(self.downloads.values()),
+        )
+
+    def heartbeat(self) -> bytes:
+        """Return an event that says nothing but that the engine lives."""
+        return msgspec.json.encode(Heartbeat(self._seq))
+
+    def subscribe(self) -> "Subscription":
+        """Return a subscription; its first event is a snapshot. Close it when done."""
+        subscription = Subscription(self)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def close(self) -> None:
+        """End every subscription."""
+        for subscription in tuple(self._subscriptions):
+            subscription.close()
+
+    def unsubscribe(self, subscription: "Subscription") -> None:
+        """Send it nothing more."""
+        self._subscriptions.discard(subscription)
+
+    def _table(self, item: Item) -> tuple[Kind, dict[str, Any]]:
+        match item:
+            case Profile():
+                return "profile", self.profiles
+            case Server():
+                return "server", self.servers
+            case Model():
+                return "model", self.models
+            case Download():
+                return "download", self.downloads
+
+    def _next(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    def _send(self, event: Upsert | Removed | Samples) -> None:
+        if self._subscriptions:
+            data = msgspec.json.encode(event)
+            for subscription in self._subscriptions:
+                subscription.offer(data)
+
+
+class Subscription:
+    """One reader of the event stream."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        # One more place than events use, so that the end always fits.
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUE + 1)
+        self._is_behind = True
+        self._is_closed = False
+
+    def offer(self, data: bytes) -> None:
+        """Take one encoded event, or note that the reader is too slow for it."""
+        if self._is_behind:
+            return
+        if self._queue.qsize() < _QUEUE:
+            self._queue.put_nowait(data)
+        else:
+            self._is_behind = True
+
+    async def next(self, timeout_s: float) -> bytes | None:
+        """Return the next event as JSON; a heartbeat when nothing happens for `timeout_s`.
+
+        None is the end of a closed subscription.
+        """
+        if self._is_behind and not self._is_closed and self._queue.empty():
+            self._is_behind = False
+            return msgspec.json.encode(self._bus.snapshot())
+        try:
+            return await asyncio.wait_for(self._queue.get(), timeout_s)
+        except TimeoutError:
+            return self._bus.heartbeat()
+
+    def close(self) -> None:
+        """End the subscription; whoever waits for its next event gets None."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._bus.unsubscribe(self)
+            self._queue.put_nowait(None)

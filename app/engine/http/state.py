@@ -1,0 +1,28 @@
+"""What the handlers of the control API may use of the engine."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from app.engine.bus import Bus
+from app.engine.profiles import Profiles
+from app.engine.settings import EngineSettings
+from app.engine.supervisor import Supervisor
+from app.gate import Policy
+
+
+@dataclass
+class State:
+    """The parts of one engine."""
+
+    bus: Bus
+    profiles: Profiles
+    settings: EngineSettings
+    supervisor: Supervisor
+    policy: Policy
+    rescan: Callable[[], None]
+    """Look at the disk for models again, in the background."""
+    on_settings: Callable[[], Awaitable[None]]
+    """Apply settings that take effect at once."""
+    settings_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while settings change: of two changes at a time, one would be lost."""

@@ -1,0 +1,194 @@
+"""The engine program: binds, says where it listens, and ends without leaving anything behind."""
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Generator
+from typing import TextIO
+
+import msgspec
+
+from app import files, logs, paths
+from app.engine.engine import Engine, EngineOptions
+from app.engine.settings import EngineSettings
+from app.wire.errors import AppError, ErrorCode
+
+_log = logging.getLogger("engine")
+DAEMON_PORT = 8798
+KEY_VARIABLE = "MLX_MANAGER_API_KEY"
+
+
+def main(argv: list[str]) -> int:
+    """Run one engine until a signal, or for an owned one the end of standard input, stops it.
+
+    Prints one JSON line when it listens. Returns 0 after an orderly end, 1 for trouble, which is
+    told in one line on standard error.
+    """
+    options = _parse(argv)
+    try:
+        logs.set_up(paths.logs() / "engine.log", to_stderr=not options.owned)
+        paths.run().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        sys.stderr.write(f"mlxm engine: {paths.home()} cannot be used: {reason}.\n")
+        return 1
+    logs.hook_exceptions("engine")
+    try:
+        settings = EngineSettings(_flags(options))
+        logging.getLogger().setLevel(settings.text("log_level").upper())
+        with _one_engine_for_each_home():
+            return asyncio.run(_run(options, settings))
+    except AppError as error:
+        _log.error("%s", error.message)
+        sys.stderr.write(f"mlxm engine: {error.message} {error.hint}\n")
+    except Exception as error:  # noqa: BLE001 - process entry
+        _log.critical("the engine ended by an error in the program", exc_info=error)
+        sys.stderr.write(f"mlxm engine: An error in the program: {error!r}.\n")
+    return 1
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="mlxm engine", description="Run an engine without a window until it is interrupted."
+    )
+    parser.add_argument(
+        "--port", type=_port, help="port of the control API, 0 for any free one (default: 8798)"
+    )
+    parser.add_argument(
+        "--gateway-port", type=_port, help="port of the gateway, 0 for any free one (default: 8799)"
+    )
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--allow-open-network",
+        action="store_true",
+        help="allow an address beyond this computer without an API key",
+    )
+    parser.add_argument("--owned", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not (number == 0 or 1024 <= number <= 65535):
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or a port from 1024 to 65535")
+    return number
+
+
+def _flags(options: argparse.Namespace) -> dict[str, bool | int | str]:
+    flags: dict[str, bool | int | str] = {}
+    if options.host is not None:
+        flags["host"] = options.host
+    if options.allow_open_network:
+        flags["allow_open_network"] = True
+    return flags
+
+
+@contextlib.contextmanager
+def _one_engine_for_each_home() -> Generator[None, None, None]:
+    with paths.engine_lock().open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _already_running() from None
+        try:
+            yield
+        finally:
+            paths.engine_file().unlink(missing_ok=True)
+
+
+def _already_running() -> AppError:
+    where = ""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        facts = json.loads(paths.engine_file().read_text(encoding="utf-8"))
+        where = f" at {facts['url']} (process {facts['pid']})"
+    return AppError(
+        f"An engine already runs for {paths.home()}{where}.",
+        hint="Use it, stop it, or set MLX_MANAGER_HOME to another folder.",
+        code=ErrorCode.ENGINE_RUNNING,
+    )
+
+
+async def _run(options: argparse.Namespace, settings: EngineSettings) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    # Taken out, so that no child can inherit it.
+    key = os.environ.pop(KEY_VARIABLE, None)
+    if options.owned:
+        key = await _follow_owner(stop)
+    engine = Engine(
+        EngineOptions(
+            owned=options.owned,
+            port=_first(options.port, 0 if options.owned else DAEMON_PORT),
+            gateway_port=_first(options.gateway_port, settings.number("gateway_port")),
+            key=key,
+        ),
+        settings,
+    )
+    try:
+        await engine.open()
+        _announce(engine, sys.stdout)
+        await stop.wait()
+    finally:
+        _log.info("the engine stops")
+        await engine.close()
+    return 0
+
+
+def _first(given: int | None, default: int) -> int:
+    return default if given is None else given
+
+
+async def _follow_owner(stop: asyncio.Event) -> str | None:
+    """Read the owner's first line, with the key, and stop when standard input ends."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    try:
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+        )
+    except ValueError:
+        raise AppError("An owned engine needs a pipe as its standard input.") from None
+    first = await reader.readline()
+
+    async def wait_for_the_end() -> None:
+        while await reader.readline():
+            pass
+        transport.close()
+        stop.set()
+
+    watch = asyncio.create_task(wait_for_the_end(), name="owner")
+    stop_callbacks.add(watch)
+    watch.add_done_callback(stop_callbacks.discard)
+    try:
+        secret = json.loads(first or b"{}").get("api_key")
+    except (ValueError, AttributeError):
+        raise AppError("The owner's first line is not a JSON object.") from None
+    return secret if isinstance(secret, str) else None
+
+
+stop_callbacks: set[asyncio.Task[None]] = set()
+"""Keeps the watch on the owner alive; the loop itself holds tasks only weakly."""
+
+
+def _announce(engine: Engine, out: TextIO) -> None:
+    info = engine.info
+    facts = {
+        "url": info.url,
+        "gateway_url": info.gateway_url,
+        "pid": info.pid,
+        "api_version": info.api_version,
+        "log": info.log,
+        "key_required": info.key_required,
+    }
+    text = msgspec.json.encode(facts).decode()
+    files.write_atomically(paths.engine_file(), text + "\n", mode=0o600)
+    out.write(text + "\n")
+    out.flush()

@@ -1,0 +1,93 @@
+"""The engine's settings: one TOML file, overridden by the environment and by flags."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+
+from app import files, paths
+from app.wire.errors import AppError, ErrorCode
+from app.wire.settings import BY_NAME, SETTINGS, Scope, SettingState, SettingValue, parse_setting
+
+_OWN = [s for s in SETTINGS if s.scope is Scope.ENGINE]
+
+
+class EngineSettings:
+    """Values of the engine's settings by precedence: flag, environment, file, default."""
+
+    def __init__(self, flags: Mapping[str, SettingValue]) -> None:
+        self._flags = flags
+        self._path = paths.home() / "settings.toml"
+        self.problems: list[str] = []
+        self._states = {s.name: s for s in self._resolve()}
+
+    def states(self) -> list[SettingState]:
+        """Return every value with its source."""
+        return list(self._states.values())
+
+    def text(self, name: str) -> str:
+        """Return a setting that is text."""
+        return str(self._states[name].value)
+
+    def number(self, name: str) -> int:
+        """Return a setting that is a number."""
+        return int(self._states[name].value)
+
+    def flag(self, name: str) -> bool:
+        """Return a setting that is true or false."""
+        return bool(self._states[name].value)
+
+    def change(self, changes: Mapping[str, object]) -> None:
+        """Check all changes, then write them together. Raises AppError; then nothing changed."""
+        checked: dict[str, SettingValue] = {}
+        for name, value in changes.items():
+            setting = BY_NAME.get(name)
+            if setting is None or setting.scope is not Scope.ENGINE:
+                raise AppError(f"There is no setting “{name}”.", code=ErrorCode.BAD_REQUEST)
+            state = self._states[name]
+            if state.source in ("flag", "environment"):
+                raise AppError(
+                    f"{setting.label} is set by the {state.source} and cannot be changed here.",
+                    hint=f"Remove {setting.env} first.",
+                    code=ErrorCode.BAD_REQUEST,
+                )
+            checked[name] = parse_setting(setting, value)
+        self._write(checked)
+        self._states = {s.name: s for s in self._resolve()}
+
+    def _resolve(self) -> list[SettingState]:
+        self.problems = []
+        document = self._read()
+        return [self._resolve_one(setting.name, document) for setting in _OWN]
+
+    def _resolve_one(self, name: str, document: Mapping[str, object]) -> SettingState:
+        setting = BY_NAME[name]
+        if name in self._flags:
+            return SettingState(name, parse_setting(setting, self._flags[name]), "flag")
+        candidates = ((os.environ.get(setting.env), "environment"), (document.get(name), "file"))
+        for value, source in candidates:
+            if value is None:
+                continue
+            try:
+                return SettingState(name, parse_setting(setting, value), source)
+            except AppError as error:
+                self.problems.append(f"{error.message} The {source} is ignored here.")
+        return SettingState(name, setting.default, "default")
+
+    def _read(self) -> dict[str, object]:
+        try:
+            return tomllib.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            self.problems.append(f"{self._path.name} cannot be read ({error}); defaults are used.")
+            return {}
+
+    def _write(self, changes: Mapping[str, SettingValue]) -> None:
+        try:
+            files.update_toml(self._path, changes, paths.backups())
+        except (OSError, ValueError) as error:
+            raise AppError(
+                f"The settings could not be saved: {error}. {self._path.name} is as it was.",
+                hint="Repair the file or free some space, then try again.",
+                code=ErrorCode.STORE_FAILED,
+            ) from error

@@ -1,0 +1,5 @@
+"""Owns every server: the one writer of their states, one task for each."""
+
+from app.engine.supervisor.supervisor import Supervisor
+
+__all__ = ["Supervisor"]

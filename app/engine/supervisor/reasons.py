@@ -1,0 +1,83 @@
+"""Why a server ended, in words for the user."""
+
+import signal
+from pathlib import Path
+
+import msgspec
+
+from app import files
+from app.wire.child import Exited
+from app.wire.errors import AppError, ErrorCode
+from app.wire.nouns import Failure
+
+_TAIL_LINES = 12
+_GPU_MEMORY = ("insufficient memory", "kiogpucommandbuffercallbackerroroutofmemory")
+
+
+def from_error(error: AppError) -> Failure:
+    """Return the failure that an expected error means."""
+    return Failure(error.code, error.message, error.hint)
+
+
+def from_os_error(error: OSError) -> Failure:
+    """Return the failure of a process that could not be started."""
+    return Failure(
+        ErrorCode.SERVER_CRASHED,
+        f"The server could not be started: {error.strerror or error}.",
+        "Free some memory or disk space, then start it again.",
+    )
+
+
+def from_exit(end: Exited | None, log: Path) -> Failure:
+    """Return the failure that an unexpected end means, with the last lines of the log."""
+    lines = last_lines(log)
+    text = "\n".join(lines).lower()
+    if any(part in text for part in _GPU_MEMORY):
+        failure = Failure(
+            ErrorCode.OUT_OF_MEMORY,
+            "The GPU ran out of memory.",
+            "Stop another server, or choose a smaller model or fewer parallel answers.",
+        )
+    elif end is None:
+        failure = Failure(
+            ErrorCode.SERVER_CRASHED,
+            "The server's guard was ended by another program, and the server with it.",
+            "Start it again.",
+        )
+    elif end.signal == signal.SIGKILL:
+        failure = Failure(
+            ErrorCode.SERVER_CRASHED,
+            "The server was killed from outside (signal 9), probably because memory ran out.",
+            "Stop another server or choose a smaller model, then start it again.",
+        )
+    elif end.signal is not None:
+        failure = Failure(
+            ErrorCode.SERVER_CRASHED,
+            f"The server was ended by {_signal_name(end.signal)}.",
+            "The log has the details.",
+        )
+    else:
+        failure = Failure(
+            ErrorCode.SERVER_CRASHED,
+            f"The server ended by itself (exit status {end.code}).",
+            "The log has the details.",
+        )
+    return with_log(failure, log)
+
+
+def with_log(failure: Failure, log: Path) -> Failure:
+    """Return the failure with the last lines of the log."""
+    return msgspec.structs.replace(failure, log_tail=tuple(last_lines(log)))
+
+
+def last_lines(log: Path) -> list[str]:
+    """Return the last lines of a log that say something."""
+    lines = [line.rstrip() for line in files.tail(log, 16_384).splitlines()]
+    return [line[:400] for line in lines if line][-_TAIL_LINES:]
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"signal {number} ({signal.Signals(number).name})"
+    except ValueError:
+        return f"signal {number}"

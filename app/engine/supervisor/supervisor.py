@@ -1,0 +1,173 @@
+"""All servers by profile id: requests come in here, and the engine's end waits for them."""
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+import msgspec
+
+from app import paths
+from app.engine.bus import Bus
+from app.engine.runtimes.base import Runtime
+from app.engine.sampler import Sampler, Target
+from app.engine.supervisor.task import GRACE_S, ServerTask
+from app.gateway.directory import Served, Upstream
+from app.wire.child import RunnerStats
+from app.wire.errors import AppError, ErrorCode
+from app.wire.nouns import Server, ServerState
+
+_log = logging.getLogger("server")
+
+
+class Supervisor:
+    """Keeps one task for each server. All methods belong to the engine's loop."""
+
+    def __init__(
+        self, bus: Bus, runtimes: dict[str, Runtime], sampler: Sampler, cache: Path
+    ) -> None:
+        self.bus = bus
+        self.runtimes = runtimes
+        self.cache = cache
+        self._sampler = sampler
+        self._tasks: dict[str, ServerTask] = {}
+        self._is_closing = False
+
+    def start(self, profile_id: str) -> Server:
+        """Make sure that the profile's server runs. Raises AppError for an unusable profile."""
+        task = self._task_for(profile_id)
+        task.request_start()
+        return task.server
+
+    def stop(self, server_id: str) -> Server:
+        """Make sure that the server does not run. Raises AppError when there is none."""
+        task = self._known(server_id)
+        task.request_stop()
+        return task.server
+
+    def restart(self, server_id: str) -> Server:
+        """End the server's process, if any, and start a new one. Raises AppError."""
+        task = self._task_for(server_id)
+        task.request_restart()
+        return task.server
+
+    async def remove(self, server_id: str) -> None:
+        """Forget a server that has no process. Raises AppError while it has one."""
+        task = self._known(server_id)
+        if task.server.state.has_process:
+            raise AppError(
+                f"“{task.server.name}” is {task.server.state.value}.",
+                hint="Stop it first.",
+                code=ErrorCode.PROFILE_IN_USE,
+            )
+        # Before the wait: a start meanwhile makes another task, whose server must stay.
+        del self._tasks[server_id]
+        self.bus.remove(task.server)
+        await task.close()
+
+    async def settled(self, server_id: str, timeout_s: float) -> Server:
+        """Return the server once it is ready, stopped or failed, or after the time-out."""
+        return await self._known(server_id).settled(timeout_s)
+
+    def log_file(self, server_id: str) -> Path:
+        """Return the log of a profile's server, which may not exist yet."""
+        if server_id not in self._tasks and server_id not in self.bus.profiles:
+            raise _unknown_server(server_id)
+        return log_file(server_id)
+
+    def ready(self) -> list[Upstream]:
+        """Return where the gateway may send requests, the most recently started first."""
+        ready = [t for t in self._tasks.values() if t.server.state is ServerState.READY]
+        ready.sort(key=lambda t: t.server.started_at or 0.0, reverse=True)
+        return [
+            Upstream(
+                t.server.id, t.server.name, t.server.model, "127.0.0.1", t.server.port, t.token
+            )
+            for t in ready
+            if t.server.port is not None
+        ]
+
+    def known(self) -> list[Served]:
+        """Return every usable profile, for the gateway's list of models."""
+        ready = {upstream.profile_id: upstream for upstream in self.ready()}
+        return [
+            Served(p.name, p.model, p.id in ready, self._created(p.id))
+            for p in self.bus.profiles.values()
+            if p.fault is None
+        ]
+
+    async def close(self) -> None:
+        """Stop all servers at the same time and wait until their processes are gone."""
+        self._is_closing = True
+        for task in self._tasks.values():
+            task.request_stop()
+        waits = [task.settled(GRACE_S + 2.0) for task in self._tasks.values()]
+        await asyncio.gather(*waits)
+        await asyncio.gather(*(task.close() for task in self._tasks.values()))
+        self._tasks.clear()
+
+    def on_stats(self, server_id: str, stats: RunnerStats) -> None:
+        """Take the figures that a runner reports."""
+        self._sampler.put_stats(server_id, stats, time.monotonic())
+
+    def on_process(self) -> None:
+        """Measure the processes that there are now."""
+        self._sampler.set_targets(self._targets())
+
+    def on_gpu_limit(self, limit_bytes: int) -> None:
+        """Take what Metal lets the GPU use, which only a process with MLX can tell."""
+        info = self.bus.info
+        machine = msgspec.structs.replace(info.machine, gpu_limit_bytes=limit_bytes, has_gpu=True)
+        self.bus.put_info(msgspec.structs.replace(info, machine=machine))
+
+    def _targets(self) -> dict[str, Target]:
+        return {
+            task.server.id: Target(task.server.pid, task.server.started_at)
+            for task in self._tasks.values()
+            if task.server.pid is not None and task.server.started_at is not None
+        }
+
+    def _task_for(self, profile_id: str) -> ServerTask:
+        if self._is_closing:
+            raise AppError("The engine is about to end.", code=ErrorCode.ENGINE_GONE)
+        profile = self.bus.profiles.get(profile_id)
+        if profile is None:
+            raise AppError(
+                f"There is no profile “{profile_id}”.",
+                hint="mlxm list shows all profiles.",
+                code=ErrorCode.NOT_FOUND,
+            )
+        if profile.fault is not None:
+            where = f" (line {profile.fault.line})" if profile.fault.line else ""
+            raise AppError(
+                f"“{profile.name}” cannot be started: {profile.fault.message}{where}",
+                hint="Repair the profile's file first.",
+                code=ErrorCode.PROFILE_BROKEN,
+            )
+        task = self._tasks.get(profile_id)
+        if task is None:
+            task = self._tasks[profile_id] = ServerTask(profile, self, log_file(profile_id))
+        return task
+
+    def _known(self, server_id: str) -> ServerTask:
+        task = self._tasks.get(server_id)
+        if task is None:
+            raise _unknown_server(server_id)
+        return task
+
+    def _created(self, profile_id: str) -> float:
+        task = self._tasks.get(profile_id)
+        return (task.server.started_at or 0.0) if task is not None else 0.0
+
+
+def log_file(server_id: str) -> Path:
+    """Return where a server's log is written."""
+    return paths.logs() / "servers" / f"{server_id}.log"
+
+
+def _unknown_server(server_id: str) -> AppError:
+    return AppError(
+        f"There is no server “{server_id}”.",
+        hint="mlxm status shows all servers.",
+        code=ErrorCode.NOT_FOUND,
+    )

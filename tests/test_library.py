@@ -1,0 +1,176 @@
+"""The library's scan by a worker process, real and misbehaving."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from model_kit import make_folder, make_hub_repo, model_files
+
+from app import paths
+from app.engine.library import Library
+from app.wire.errors import AppError
+from app.wire.scan import ScanResult
+
+WORKER = [
+    sys.executable,
+    "-c",
+    "import sys; from app.worker.main import main; sys.exit(main(sys.argv[1:]))",
+]
+DEADLINE_S = 30.0
+
+
+def run(work: Coroutine[Any, Any, object]) -> Any:
+    return asyncio.run(asyncio.wait_for(work, DEADLINE_S))
+
+
+def script(text: str) -> list[str]:
+    return [sys.executable, "-c", text]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():  # noqa: ASYNC110 - what another process does is no event here
+            await asyncio.sleep(0.01)
+
+
+def test_scan_finds_what_is_on_disk(tmp_path: Path) -> None:
+    make_hub_repo(tmp_path / "hub", "mlx-community/Tiny", model_files())
+    folder = make_folder(tmp_path / "plain", model_files())
+    library = Library(tmp_path / "hub", folders=[folder], demo=paths.demo_model(), command=WORKER)
+    result: ScanResult = run(library.scan())
+    assert {model.id for model in result.models} == {"mlx-community/Tiny", str(folder), "demo"}
+    assert all(model.problem is None for model in result.models)
+
+
+def test_scan_returns_and_logs_warnings(tmp_path: Path, expect_log: Callable[[str], None]) -> None:
+    expect_log("model scan: The folder .* does not exist")
+    library = Library(tmp_path, folders=[tmp_path / "gone"], command=WORKER)
+    result: ScanResult = run(library.scan())
+    assert len(result.warnings) == 1
+
+
+def test_scan_by_the_programs_own_command_works(tmp_path: Path) -> None:
+    make_hub_repo(tmp_path, "mlx-community/Tiny", model_files())
+    result: ScanResult = run(Library(tmp_path).scan())
+    assert [model.id for model in result.models] == ["mlx-community/Tiny"]
+
+
+def counting(tmp_path: Path) -> tuple[list[str], Path]:
+    """Return a worker that notes each run in a file, and that file."""
+    runs = tmp_path / "runs"
+    text = f"open({str(runs)!r}, 'a').write('x'); print('{{\"models\": []}}')"
+    return script(text), runs
+
+
+def test_scans_that_overlap_share_one_run(tmp_path: Path) -> None:
+    command, runs = counting(tmp_path)
+    library = Library(tmp_path, command=command)
+
+    async def many() -> None:
+        results = await asyncio.gather(*(library.scan() for _ in range(5)))
+        assert results == [ScanResult(())] * 5
+
+    run(many())
+    assert runs.read_text() == "x"
+
+
+def test_scans_one_after_another_run_again(tmp_path: Path) -> None:
+    command, runs = counting(tmp_path)
+    library = Library(tmp_path, command=command)
+
+    async def twice() -> None:
+        await library.scan()
+        await library.scan()
+
+    run(twice())
+    assert runs.read_text() == "xx"
+
+
+def test_cancelled_caller_leaves_the_run_to_the_others(tmp_path: Path) -> None:
+    command, runs = counting(tmp_path)
+    library = Library(tmp_path, command=command)
+
+    async def cancel_one() -> None:
+        first = asyncio.create_task(library.scan())
+        second = asyncio.create_task(library.scan())
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await second == ScanResult(())
+        assert first.cancelled()
+
+    run(cancel_one())
+    assert runs.read_text() == "x"
+
+
+def test_scan_tells_the_worker_to_stay_offline(tmp_path: Path) -> None:
+    text = (
+        "import os, sys; sys.exit(os.environ['HF_HUB_OFFLINE'] != '1' or print('{\"models\": []}'))"
+    )
+    assert run(Library(tmp_path, command=script(text)).scan()) == ScanResult(())
+
+
+def test_worker_that_fails_is_an_error_with_its_trace_in_the_log(
+    tmp_path: Path, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("(?s)worker: .*surprise")
+    expect_log("model scan failed")
+    with pytest.raises(AppError, match="status 1") as raised:
+        run(Library(tmp_path, command=script("raise LookupError('surprise')")).scan())
+    assert raised.value.hint
+
+
+def test_worker_that_prints_nonsense_is_an_error(
+    tmp_path: Path, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("model scan failed")
+    with pytest.raises(AppError, match="makes no sense"):
+        run(Library(tmp_path, command=script("print('hello')")).scan())
+
+
+def test_worker_that_cannot_start_is_an_error(
+    tmp_path: Path, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("model scan failed")
+    with pytest.raises(AppError, match="cannot be started"):
+        run(Library(tmp_path, command=["/no/such/program"]).scan())
+
+
+HANGING = """
+import os, sys, time
+open(sys.argv[-1] + "/pid", "w").write(f"{os.getpid()}.")
+time.sleep(60)
+"""
+
+
+def test_worker_that_hangs_is_killed_at_the_deadline(
+    tmp_path: Path, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("model scan failed")
+    began = time.monotonic()
+    with pytest.raises(AppError, match="took longer than"):
+        run(Library(tmp_path, command=script(HANGING), deadline_s=1.0).scan())
+    assert time.monotonic() - began < 10
+
+
+def test_close_ends_a_run_and_its_worker(tmp_path: Path) -> None:
+    library = Library(tmp_path, command=script(HANGING))
+    note = tmp_path / "pid"
+
+    async def close() -> int:
+        waiting = asyncio.create_task(library.scan())
+        await until(lambda: note.exists() and note.read_text().endswith("."))
+        await library.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return int(note.read_text()[:-1])
+
+    assert not psutil.pid_exists(run(close()))
+
+
+def test_close_without_a_run_does_nothing(tmp_path: Path) -> None:
+    run(Library(tmp_path).close())
