@@ -1,0 +1,91 @@
+"""The one entry of the program: the first argument decides what it is, before any import."""
+
+import os
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the mode that the arguments name; without arguments, the app."""
+    if getattr(sys, "frozen", False):
+        # Only a frozen program starts itself for multiprocessing; a guard saves 3 MB without it.
+        import multiprocessing
+
+        multiprocessing.freeze_support()
+    arguments = sys.argv[1:] if argv is None else argv
+    mode = arguments[0] if arguments else "gui"
+    program = _PROGRAMS.get(mode)
+    if program is not None:
+        return program(arguments[1:])
+    if mode == "--engine":
+        return _gui(arguments)
+    if mode == "--selftest":
+        return mlxm(["selftest"])
+    return mlxm(arguments)
+
+
+# Each mode imports only its own program: the guard must stay small and the GUI free of MLX.
+def _guard(_arguments: list[str]) -> int:
+    from app import guard
+
+    return guard.main()
+
+
+def _runner(arguments: list[str]) -> int:
+    from app.runner import main as runner
+
+    runner.main(arguments)
+    return 0
+
+
+def _worker(arguments: list[str]) -> int:
+    from app.worker import main as worker
+
+    return worker.main(arguments)
+
+
+def _engine(arguments: list[str]) -> int:
+    from app.engine import main as engine
+
+    return engine.main(arguments)
+
+
+def _gui(arguments: list[str]) -> int:
+    if not _has_display():
+        return _run_headless()
+    from app.gui import main as gui
+
+    return gui.main(arguments)
+
+
+_PROGRAMS = {
+    "guard": _guard,
+    "runner": _runner,
+    "worker": _worker,
+    "engine": _engine,
+    "gui": _gui,
+}
+
+
+def _has_display() -> bool:
+    # Qt ends the process with a core dump when it finds no display.
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return sys.platform != "linux" or any(os.environ.get(name) for name in names)
+
+
+def _run_headless() -> int:
+    sys.stderr.write("There is no display here, so the engine runs without a window.\n")
+    return _engine([])
+
+
+def mlxm(argv: list[str] | None = None) -> int:
+    """Run the command line client; `mlxm engine` runs an engine in this process."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments[:1] == ["engine"]:
+        return _engine(arguments[1:])
+    from app.cli import main as cli
+
+    return cli.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

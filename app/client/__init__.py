@@ -1,0 +1,1 @@
+"""How a front end talks to an engine; no Qt."""

@@ -1,0 +1,136 @@
+"""Finds the engine of this home, or starts one that ends with its owner."""
+
+import contextlib
+import json
+import os
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from app import paths
+from app.client.api import Api
+from app.client.errors import EngineGone
+from app.wire.errors import AppError
+
+KEY_VARIABLE = "MLX_MANAGER_API_KEY"
+_START_S = 30.0
+"""A cold start on a busy disk was seen to take 5 s."""
+_STOP_S = 20.0
+"""An engine stops its servers first, which takes up to 12 s."""
+
+
+class Address(msgspec.Struct, frozen=True):
+    """What an engine says when it listens."""
+
+    url: str
+    gateway_url: str
+    pid: int
+    api_version: int
+    log: str
+    key_required: bool = False
+
+
+@dataclass
+class OwnedEngine:
+    """An engine process that lives as long as this object keeps its standard input open."""
+
+    process: "subprocess.Popen[bytes]"
+    address: Address
+
+    def is_alive(self) -> bool:
+        """Return True while the process runs."""
+        return self.process.poll() is None
+
+    def stop(self) -> None:
+        """End the engine and its servers, and wait for it; kills it after 20 s."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        try:
+            self.process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(_STOP_S)
+        finally:
+            _close_pipes(self.process)
+
+
+def find() -> Address | None:
+    """Return where the engine of this home listens; None when there is none that answers."""
+    try:
+        text = paths.engine_file().read_text(encoding="utf-8")
+        address = msgspec.json.decode(text, type=Address)
+    except (OSError, msgspec.DecodeError):
+        return None
+    try:
+        with Api(address.url) as api:
+            return address if api.health() else None
+    except AppError:
+        return None
+
+
+def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEngine:
+    """Start an engine that ends with this process, however it ends. Blocks up to 30 s.
+
+    `gateway_port` overrides the setting; 0 takes any free one.
+
+    Raises EngineGone with the engine's own words when it does not come up.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
+    ports = [] if gateway_port is None else ["--gateway-port", str(gateway_port)]
+    paths.logs().mkdir(parents=True, exist_ok=True)
+    errors = paths.logs() / "engine-start.log"
+    with errors.open("wb") as stderr:
+        process = subprocess.Popen(
+            [*paths.program("engine"), "--owned", *ports],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=environment,
+            cwd=paths.program_root(),
+            # A Ctrl-C in the terminal must reach the engine only through its owner.
+            start_new_session=True,
+        )
+    line = _first_exchange(process, key)
+    try:
+        return OwnedEngine(process, msgspec.json.decode(line, type=Address))
+    except msgspec.DecodeError:
+        process.kill()
+        process.wait(_STOP_S)
+        _close_pipes(process)
+        raise EngineGone(
+            f"The engine did not start. {_last_line(errors)}",
+            hint=f"Its log is {paths.logs() / 'engine.log'}.",
+        ) from None
+
+
+def _first_exchange(process: "subprocess.Popen[bytes]", key: str | None) -> bytes:
+    """Send the first line, with the key, and return the engine's first line; empty after 30 s."""
+    if process.stdin is None or process.stdout is None:
+        return b""
+    timer = threading.Timer(_START_S, process.kill)
+    timer.start()
+    try:
+        process.stdin.write(json.dumps({"api_key": key} if key else {}).encode() + b"\n")
+        process.stdin.flush()
+        return process.stdout.readline()
+    except BrokenPipeError:
+        return b""
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _close_pipes(process: "subprocess.Popen[bytes]") -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            # Closing writes what is left to write, to a process that is gone.
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
+def _last_line(file: Path) -> str:
+    lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1].removeprefix("mlxm engine: ") if lines else ""
