@@ -1,0 +1,1 @@
+"""The only package that knows Qt: windows, tiles and the mirror of one engine."""

@@ -1,0 +1,129 @@
+"""Asks for the key of an engine, or for the address and key of another one."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.gui.theme import theme
+from app.gui.widgets import icons
+
+
+class ConnectDialog(QDialog):
+    """Emits `submitted` with (address, key, remember); stays open until it is closed from outside.
+
+    With a fixed address it asks only for the key.
+    """
+
+    submitted = Signal(object)  # tuple[str, str, bool]
+
+    def __init__(self, *, url: str | None, message: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._fixed_url = url
+        self.setWindowTitle(self.tr("API key") if url else self.tr("Connect to an engine"))
+        self.setModal(True)
+        self.setMinimumWidth(440)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(24, 22, 24, 20)
+        layout.setSpacing(10)
+        layout.addLayout(self._heading(message))
+        self._address = QLineEdit()
+        self._address.setPlaceholderText("http://mac-studio.local:8798")
+        self._address.setAccessibleName(self.tr("Address of the engine"))
+        if url is None:
+            layout.addWidget(QLabel(self.tr("Address")))
+            layout.addWidget(self._address)
+        layout.addWidget(QLabel(self.tr("Key")))
+        layout.addLayout(self._key_row())
+        self._remember = QCheckBox(self.tr("Remember the key"))
+        self._remember.setToolTip(
+            self.tr("Kept in the keychain; without one, in a file that only you can read.")
+        )
+        self._remember.setChecked(True)
+        layout.addWidget(self._remember)
+        self._error = QLabel()
+        self._error.setWordWrap(True)
+        self._error.setStyleSheet(f"color: {theme().tokens.bad};")
+        self._error.hide()
+        layout.addWidget(self._error)
+        layout.addSpacing(6)
+        layout.addLayout(self._buttons())
+        (self._key if url else self._address).setFocus()
+
+    def show_error(self, message: str) -> None:
+        """Say why it did not work, and let the user try again."""
+        self._error.setText(message)
+        self._error.show()
+        self._connect.setEnabled(True)
+        self._key.selectAll()
+        self._key.setFocus()
+
+    def _heading(self, message: str) -> QHBoxLayout:
+        picture = QLabel()
+        picture.setPixmap(icons.pixmap("key", theme().color("acc").name(), 28, 2.0))
+        title = QLabel(self.windowTitle())
+        title.setFont(theme().font("tile"))
+        text = QLabel(message)
+        text.setWordWrap(True)
+        text.setStyleSheet(f"color: {theme().tokens.tx2};")
+        words = QVBoxLayout()
+        words.setSpacing(3)
+        words.addWidget(title)
+        words.addWidget(text)
+        heading = QHBoxLayout()
+        heading.setSpacing(14)
+        heading.addWidget(picture, 0, Qt.AlignmentFlag.AlignTop)
+        heading.addLayout(words, 1)
+        return heading
+
+    def _key_row(self) -> QHBoxLayout:
+        self._key = QLineEdit()
+        self._key.setEchoMode(QLineEdit.EchoMode.Password)
+        self._key.setAccessibleName(self.tr("API key"))
+        self._show = QPushButton(self.tr("Show"))
+        self._show.setCheckable(True)
+        self._show.toggled.connect(self._on_show_toggled)
+        row = QHBoxLayout()
+        row.addWidget(self._key, 1)
+        row.addWidget(self._show)
+        return row
+
+    def _buttons(self) -> QHBoxLayout:
+        cancel = QPushButton(self.tr("Cancel"))
+        cancel.clicked.connect(self.reject)
+        self._connect = QPushButton(self.tr("Connect"))
+        self._connect.setProperty("kind", "primary")
+        self._connect.setDefault(True)
+        self._connect.clicked.connect(self._submit)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(cancel)
+        row.addWidget(self._connect)
+        return row
+
+    def _on_show_toggled(self, shown: bool) -> None:
+        mode = QLineEdit.EchoMode.Normal if shown else QLineEdit.EchoMode.Password
+        self._key.setEchoMode(mode)
+        self._show.setText(self.tr("Hide") if shown else self.tr("Show"))
+
+    def _submit(self) -> None:
+        url = self._fixed_url or self._address.text().strip()
+        key = self._key.text().strip()
+        if not url:
+            self.show_error(self.tr("Type the address of the engine, such as http://host:8798."))
+            return
+        if self._fixed_url and not key:
+            self.show_error(self.tr("Type the key; whoever runs the engine knows it."))
+            return
+        if "://" not in url:
+            url = f"http://{url}"
+        self._error.hide()
+        self._connect.setEnabled(False)
+        self.submitted.emit((url, key, self._remember.isChecked()))

@@ -1,0 +1,177 @@
+"""One option of a runtime as a row of the profile form: what is typed, checked as it is typed."""
+
+import json
+import re
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import QCoreApplication, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QFileDialog, QLineEdit, QPushButton, QWidget
+
+from app.gui.dialogs.setting_row import FormRow, PopUp
+from app.gui.widgets.switch import Switch
+from app.wire.options import Option, OptionKind, OptionValue
+
+_NUMBER_WIDTH: Final = 150
+_TEXT_WIDTH: Final = 230
+_SIZE_PATTERN: Final = re.compile(r"[1-9][0-9]*(\.[0-9]+)?(MB?|GB?)?")
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("OptionRow", text)
+
+
+def parse_option(option: Option, text: str) -> OptionValue | None:
+    """Return the value that the user typed, None for an empty field.
+
+    Raises ValueError with a sentence for the user. The engine checks again; this check answers at
+    once and at the field.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    match option.kind:
+        case OptionKind.INT | OptionKind.FLOAT:
+            return _parse_number(option, text)
+        case OptionKind.JSON:
+            if not _is_json_object(text):
+                raise ValueError(_tr('Enter a JSON object such as {"enable_thinking": false}.'))
+        case OptionKind.SIZE:
+            if not _SIZE_PATTERN.fullmatch(text):
+                raise ValueError(_tr("Enter a size such as 4G, 500MB or a number of bytes."))
+        case OptionKind.CHOICE | OptionKind.FLAG | OptionKind.TEXT | OptionKind.PATH:
+            pass
+    return text
+
+
+def _parse_number(option: Option, text: str) -> int | float:
+    is_whole = option.kind is OptionKind.INT
+    try:
+        value = int(text) if is_whole else float(text.replace(",", "."))
+    except ValueError:
+        value = None
+    low, high = option.minimum, option.maximum
+    fits_low = low is None or (value is not None and value >= low)
+    fits_high = high is None or (value is not None and value <= high)
+    if value is None or not (fits_low and fits_high):
+        raise ValueError(_number_advice(option))
+    return value
+
+
+def _number_advice(option: Option) -> str:
+    whole = option.kind is OptionKind.INT
+    number = _tr("a whole number") if whole else _tr("a number")
+    low, high = option.minimum, option.maximum
+    if low is not None and high is not None:
+        return _tr("Enter {number} from {low} to {high}.").format(
+            number=number, low=_number(low), high=_number(high)
+        )
+    if low is not None:
+        return _tr("Enter {number} of at least {low}.").format(number=number, low=_number(low))
+    if high is not None:
+        return _tr("Enter {number} of at most {high}.").format(number=number, high=_number(high))
+    return _tr("Enter {number}.").format(number=number)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.10g}".replace(",", "\u2009")
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def default_text(option: Option) -> str:
+    """Return what a field says while the profile does not set the option."""
+    if option.default is None:
+        return _tr("Not set")
+    value = f"{option.default:g}" if isinstance(option.default, float) else str(option.default)
+    return _tr("Default: {value}").format(value=f"{value} {option.unit}".strip())
+
+
+class OptionRow(FormRow):
+    """Label, help and a control of the option's kind; an empty control leaves the option out."""
+
+    edited = Signal()
+
+    def __init__(
+        self, option: Option, value: OptionValue | None, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(option.label, option.help, parent)
+        self.option = option
+        self.control = self._make_control(value)
+        self.add_control(self.control)
+        if option.kind is OptionKind.PATH:
+            self._add_browse()
+
+    def _make_control(self, value: OptionValue | None) -> QWidget:
+        option = self.option
+        if option.kind is OptionKind.FLAG:
+            switch = Switch(self)
+            switch.setChecked(bool(option.default if value is None else value))
+            switch.toggled.connect(self._on_edited)
+            return switch
+        if option.kind is OptionKind.CHOICE:
+            choice = PopUp(self)
+            choice.addItem(default_text(option), None)
+            for name in option.choices:
+                choice.addItem(name, name)
+            choice.setCurrentIndex(max(0, choice.findData(value)))
+            choice.setFixedWidth(_NUMBER_WIDTH)
+            choice.currentIndexChanged.connect(self._on_edited)
+            return choice
+        field = QLineEdit(self)
+        field.setText("" if value is None else str(value))
+        field.setCursorPosition(0)
+        field.setPlaceholderText(default_text(option))
+        is_short = option.kind in (OptionKind.INT, OptionKind.FLOAT, OptionKind.SIZE)
+        field.setFixedWidth(_NUMBER_WIDTH if is_short else _TEXT_WIDTH)
+        field.textChanged.connect(self._on_edited)
+        return field
+
+    def _add_browse(self) -> None:
+        browse = QPushButton(self.tr("Choose…"), self)
+        browse.setAutoDefault(False)
+        browse.setAccessibleName(self.tr("Choose {0}").format(self.option.label))
+        browse.clicked.connect(self._choose_folder)
+        self.add_control(browse)
+
+    def _choose_folder(self) -> None:
+        dialog = QFileDialog(self.window(), self.option.label, str(Path.home()))
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        if isinstance(self.control, QLineEdit):
+            dialog.fileSelected.connect(self.control.setText)
+        dialog.open()
+
+    def value(self) -> OptionValue | None:
+        """Return what the profile is to hold, None to leave the option out. Raises ValueError."""
+        match self.control:
+            case Switch():
+                is_on = self.control.isChecked()
+                return None if is_on == bool(self.option.default) else is_on
+            case QComboBox():
+                data: object = self.control.currentData()
+                return data if isinstance(data, str) else None
+            case QLineEdit():
+                return parse_option(self.option, self.control.text())
+            case _:
+                return None
+
+    def check(self) -> bool:
+        """Show what is wrong with the value at the field; return True when nothing is."""
+        try:
+            self.value()
+        except ValueError as error:
+            self.show_error(str(error))
+            return False
+        self.show_error("")
+        return True
+
+    def _on_edited(self) -> None:
+        self.check()
+        self.edited.emit()

@@ -1,0 +1,270 @@
+"""The dialog in which a profile is made or changed; its fields come from the option table."""
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QCompleter,
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.gui.dialogs.option_row import OptionRow
+from app.gui.dialogs.setting_row import FormRow, PopUp
+from app.gui.theme import theme
+from app.gui.widgets.button_icon import set_button_icon
+from app.wire.nouns import Model, Profile, ProfileDraft
+from app.wire.options import OptionValue, RuntimeInfo
+
+_SIZE = QSize(620, 660)
+_FIELD_WIDTH = 290
+_SIDE = 20
+
+
+class _Card(QFrame):
+    """Rows on one ground with a line between two that are visible."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("settingsCard")
+        self._rows: list[tuple[QFrame, QWidget]] = []
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+
+    def add(self, row: QWidget) -> None:
+        line = QFrame(self)
+        line.setObjectName("settingsLine")
+        line.setFixedHeight(1)
+        self._column.addWidget(line)
+        self._column.addWidget(row)
+        self._rows.append((line, row))
+        self.draw_lines()
+
+    def draw_lines(self) -> bool:
+        """Show the lines that are needed; return True when any row is visible."""
+        has_before = False
+        for line, row in self._rows:
+            is_shown = not row.isHidden()
+            line.setVisible(has_before and is_shown)
+            has_before = has_before or is_shown
+        return has_before
+
+
+class ProfileForm(QDialog):
+    """Name, model and the runtime's options; an option that is left empty is not in the profile.
+
+    `submitted` hands the draft out; the owner then accepts the dialog, or calls `show_error`.
+    """
+
+    submitted = Signal(object)  # ProfileDraft
+
+    def __init__(
+        self,
+        runtime: RuntimeInfo,
+        profile: Profile | None,
+        models: list[Model],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._runtime = runtime
+        self._profile = profile
+        self._models = {model.id: model for model in models}
+        self._options: dict[str, OptionValue] = dict(profile.options) if profile else {}
+        self._groups: list[tuple[QLabel, _Card]] = []
+        self.rows: dict[str, OptionRow] = {}
+        is_new = profile is None
+        self.setWindowTitle(self.tr("New profile") if is_new else self.tr("Edit profile"))
+        self.resize(_SIZE)
+        self.name_field = QLineEdit(self)
+        self.model_field = PopUp(self)
+        self.all_button = QPushButton(self)
+        self.error_label = QLabel(self)
+        self.cancel_button = QPushButton(self.tr("Cancel"), self)
+        self.save_button = QPushButton(self.tr("Create") if is_new else self.tr("Save"), self)
+        self._build()
+        self._show_all(is_shown=False)
+        if profile is not None and profile.fault is not None:
+            self.show_error(
+                self.tr("The file has a mistake; saving replaces it: {trouble}").format(
+                    trouble=profile.fault.message
+                )
+            )
+        theme().changed.connect(self._apply_theme)
+        self._apply_theme()
+        self.name_field.setFocus()
+
+    def _build(self) -> None:
+        self._page = QWidget()
+        self._page.setObjectName("profileFormPage")
+        column = QVBoxLayout(self._page)
+        column.setContentsMargins(_SIDE, 18, _SIDE, 18)
+        column.setSpacing(6)
+        column.addWidget(self._identity_card())
+        self._add_groups(column)
+        self.all_button.setProperty("kind", "flat")
+        self.all_button.setCheckable(True)
+        self.all_button.setAutoDefault(False)
+        self.all_button.toggled.connect(self._on_all_toggled)
+        column.addSpacing(8)
+        column.addWidget(self.all_button, 0, Qt.AlignmentFlag.AlignLeft)
+        column.addStretch(1)
+        self._scroll = QScrollArea(self)
+        self._scroll.setObjectName("profileFormScroll")
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setWidget(self._page)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(self._scroll, 1)
+        whole.addWidget(self._foot())
+
+    def _identity_card(self) -> _Card:
+        card = _Card(self)
+        self._name_row = FormRow(self.tr("Name"), self.tr("How the app and clients call it."), card)
+        self.name_field.setFixedWidth(_FIELD_WIDTH)
+        self.name_field.setPlaceholderText(self.tr("Coding assistant"))
+        self.name_field.textChanged.connect(self._on_name_edited)
+        self._name_row.add_control(self.name_field)
+        help_text = self.tr("A model on this disk, or its folder.")
+        self._model_row = FormRow(self.tr("Model"), help_text, card)
+        field = self.model_field
+        field.setEditable(True)
+        field.setInsertPolicy(PopUp.InsertPolicy.NoInsert)
+        field.addItems(sorted(self._models, key=str.casefold))
+        field.setFixedWidth(_FIELD_WIDTH)
+        completer = QCompleter(field.model(), field)
+        completer.setFilterMode(Qt.MatchFlag.MatchContains)
+        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        field.setCompleter(completer)
+        field.setEditText(self._profile.model if self._profile else "")
+        self._set_model_placeholder()
+        field.editTextChanged.connect(self._on_model_edited)
+        self._model_row.add_control(field)
+        self.name_field.setText(self._profile.name if self._profile else "")
+        card.add(self._name_row)
+        card.add(self._model_row)
+        return card
+
+    def _set_model_placeholder(self) -> None:
+        if (line := self.model_field.lineEdit()) is not None:
+            line.setPlaceholderText(self.tr("Search models"))
+            line.setCursorPosition(0)
+
+    def _add_groups(self, column: QVBoxLayout) -> None:
+        cards: dict[str, _Card] = {}
+        for option in self._runtime.options:
+            card = cards.get(option.group)
+            if card is None:
+                heading = QLabel(option.group, self._page)
+                heading.setFont(theme().font("name"))
+                heading.setContentsMargins(2, 12, 0, 0)
+                card = cards[option.group] = _Card(self._page)
+                self._groups.append((heading, card))
+                column.addWidget(heading)
+                column.addWidget(card)
+            row = OptionRow(option, self._options.get(option.name), card)
+            self.rows[option.name] = row
+            card.add(row)
+
+    def _foot(self) -> QWidget:
+        self.error_label.setObjectName("settingError")
+        self.error_label.setTextFormat(Qt.TextFormat.PlainText)
+        self.error_label.setWordWrap(True)
+        self.error_label.setFont(theme().font("secondary"))
+        self.cancel_button.setAutoDefault(False)
+        self.cancel_button.clicked.connect(self.reject)
+        self.save_button.setProperty("kind", "primary")
+        self.save_button.setDefault(True)
+        self.save_button.clicked.connect(self._on_save)
+        foot = QFrame(self)
+        foot.setObjectName("profileFormFoot")
+        row = QHBoxLayout(foot)
+        row.setContentsMargins(_SIDE, 12, _SIDE, 12)
+        row.setSpacing(8)
+        row.addWidget(self.error_label, 1)
+        row.addWidget(self.cancel_button)
+        row.addWidget(self.save_button)
+        return foot
+
+    def _on_all_toggled(self) -> None:
+        self._show_all(is_shown=self.all_button.isChecked())
+
+    def _show_all(self, *, is_shown: bool) -> None:
+        """Show every option, or the basic ones and those that the profile sets."""
+        hidden = 0
+        for name, row in self.rows.items():
+            is_visible = is_shown or row.option.is_basic or name in self._options
+            row.setVisible(is_visible)
+            hidden += not (row.option.is_basic or name in self._options)
+        for heading, card in self._groups:
+            has_rows = card.draw_lines()
+            heading.setVisible(has_rows)
+            card.setVisible(has_rows)
+        self.all_button.setVisible(hidden > 0)
+        more = self.tr("All options ({count} more)").format(count=hidden)
+        self.all_button.setText(self.tr("Fewer options") if is_shown else more)
+
+    def _on_name_edited(self) -> None:
+        self._name_row.show_error("")
+        self.error_label.clear()
+
+    def _on_model_edited(self) -> None:
+        self._model_row.show_error(self._model_problem())
+        self.error_label.clear()
+
+    def _model_problem(self) -> str:
+        model = self._models.get(self.model_field.currentText().strip())
+        return model.problem or "" if model else ""
+
+    def _faulty_control(self) -> QWidget | None:
+        """Mark every field that is wrong; return the first one's control."""
+        faulty: list[QWidget] = []
+        if not self.name_field.text().strip():
+            self._name_row.show_error(self.tr("Enter a name."))
+            faulty.append(self.name_field)
+        if not self.model_field.currentText().strip():
+            self._model_row.show_error(self.tr("Choose a model."))
+            faulty.append(self.model_field)
+        faulty += [row.control for row in self.rows.values() if not row.check()]
+        return faulty[0] if faulty else None
+
+    def _on_save(self) -> None:
+        faulty = self._faulty_control()
+        if faulty is not None:
+            if not faulty.isVisibleTo(self):
+                self.all_button.setChecked(True)
+            faulty.setFocus()
+            self._scroll.ensureWidgetVisible(faulty, 0, 60)
+            return
+        self.error_label.clear()
+        self.save_button.setEnabled(False)
+        self.submitted.emit(self.draft())
+
+    def draft(self) -> ProfileDraft:
+        """Return the profile as it stands in the form. Raises ValueError while a field is wrong."""
+        known = {name: row.value() for name, row in self.rows.items()}
+        options = {name: value for name, value in self._options.items() if name not in known}
+        options |= {name: value for name, value in known.items() if value is not None}
+        return ProfileDraft(
+            name=self.name_field.text().strip(),
+            model=self.model_field.currentText().strip(),
+            runtime=self._runtime.id,
+            options=dict(options),
+            revision="" if self._profile is None else self._profile.revision,
+        )
+
+    def show_error(self, message: str) -> None:
+        """Say why the draft was not taken, and let the user correct it."""
+        self.error_label.setText(message)
+        self.save_button.setEnabled(True)
+
+    def _apply_theme(self) -> None:
+        set_button_icon(self.all_button, "sliders-horizontal", theme().tokens.tx2)

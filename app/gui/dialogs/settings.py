@@ -1,0 +1,235 @@
+"""The settings window, made from the settings table: every change counts at once."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QInputDialog,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.gui.dialogs.setting_row import FormRow, SettingRow
+from app.gui.theme import theme
+from app.gui.widgets import icons
+from app.wire.settings import SETTINGS, SettingState, SettingValue
+
+_WIDTH: Final = 640
+_TAB_ICON: Final = 20
+_PAGE_ICONS: Final = {
+    "General": "settings",
+    "Models & storage": "hard-drive",
+    "Network & keys": "key",
+    "Advanced": "sliders-horizontal",
+}
+_OTHER_ICON: Final = "settings"
+_KEY_PAGE: Final = "Network & keys"
+
+
+class SettingsDialog(QDialog):
+    """Tells each choice as it is made; whoever saves it reports back with states or an error."""
+
+    changed = Signal(object)  # tuple[str, SettingValue]
+    key_set = Signal(object)  # str
+    key_forgotten = Signal()
+
+    def __init__(
+        self,
+        states: Mapping[str, SettingState],
+        parent: QWidget | None = None,
+        *,
+        key_note: str = "",
+        has_key: bool = False,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("settings")
+        self._rows: dict[str, SettingRow] = {}
+        self._boxes: list[QVBoxLayout] = []
+        self._tabs = QButtonGroup(self)
+        self._pages = QStackedWidget(self)
+        self._key_row = KeyRow(key_note, self)
+        self._key_row.key_set.connect(self.key_set)
+        self._key_row.key_forgotten.connect(self.key_forgotten)
+        self._titles = tuple(dict.fromkeys(setting.page for setting in SETTINGS))
+        for title in self._titles:
+            self._pages.addWidget(self._make_page(title))
+        self._lay_out()
+        self.set_states(states)
+        self.set_has_key(is_stored=has_key)
+        theme().changed.connect(self._paint_icons)
+        self._paint_icons()
+        self.show_page(self._titles[0])
+        # Like a Mac, with no control chosen; Tab goes to the first.
+        self.setFocus()
+
+    def set_states(self, states: Mapping[str, SettingState]) -> None:
+        """Show these values; settings that are not named keep theirs."""
+        for name, state in states.items():
+            if name in self._rows:
+                self._rows[name].set_state(state)
+        self._fit()
+
+    def show_error(self, name: str, message: str) -> None:
+        """Say at the setting why its last choice was not taken, and turn to its page."""
+        if name in self._rows:
+            self._rows[name].show_error(message)
+            self.show_page(next(s.page for s in SETTINGS if s.name == name))
+
+    def set_has_key(self, *, is_stored: bool) -> None:
+        """Tell whether an API key is stored."""
+        self._key_row.set_stored(is_stored=is_stored)
+
+    def show_page(self, title: str) -> None:
+        """Turn to a page of the table."""
+        number = self._titles.index(title)
+        self._pages.setCurrentIndex(number)
+        self._fit()
+        self._tabs.button(number).setChecked(True)
+        self.setWindowTitle(title)
+
+    def _fit(self) -> None:
+        """Give the window the height of the current page."""
+        box = self._boxes[self._pages.currentIndex()]
+        self._pages.setFixedHeight(box.totalHeightForWidth(_WIDTH))
+
+    def _make_page(self, title: str) -> QWidget:
+        rows: list[QWidget] = []
+        for setting in SETTINGS:
+            if setting.page == title:
+                row = SettingRow(setting)
+                row.chosen.connect(partial(self._on_chosen, setting.name))
+                self._rows[setting.name] = row
+                rows.append(row)
+        if title == _KEY_PAGE:
+            rows.append(self._key_row)
+        card = QFrame()
+        card.setObjectName("settingsCard")
+        inner = QVBoxLayout(card)
+        inner.setContentsMargins(0, 2, 0, 2)
+        inner.setSpacing(0)
+        for number, row in enumerate(rows):
+            if number:
+                inner.addWidget(_separator())
+            inner.addWidget(row)
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(20, 20, 20, 0)
+        layout.addWidget(card)
+        self._boxes.append(layout)
+        return page
+
+    def _lay_out(self) -> None:
+        bar = QFrame(self)
+        bar.setObjectName("settingsBar")
+        bar.setFixedWidth(_WIDTH)
+        tabs = QHBoxLayout(bar)
+        tabs.setContentsMargins(12, 8, 12, 8)
+        tabs.setSpacing(4)
+        tabs.addStretch()
+        for number, title in enumerate(self._titles):
+            tab = QToolButton(bar)
+            tab.setObjectName("settingsTab")
+            # Qt would take a single & for a key.
+            tab.setText(title.replace("&", "&&"))
+            tab.setAccessibleName(title)
+            tab.setFont(theme().font("label"))
+            tab.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+            tab.setIconSize(QSize(_TAB_ICON, _TAB_ICON))
+            tab.setCheckable(True)
+            tab.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            tab.setMinimumWidth(92)
+            tab.clicked.connect(partial(self.show_page, title))
+            self._tabs.addButton(tab, number)
+            tabs.addWidget(tab)
+        tabs.addStretch()
+        close = QPushButton(self.tr("Close"), self)
+        # No default button: Enter in a field belongs to the field.
+        close.setAutoDefault(False)
+        close.clicked.connect(self.close)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(20, 16, 20, 20)
+        foot.addStretch()
+        foot.addWidget(close)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.setSizeConstraint(QVBoxLayout.SizeConstraint.SetFixedSize)
+        layout.addWidget(bar)
+        layout.addWidget(self._pages, 1)
+        layout.addLayout(foot)
+
+    def _on_chosen(self, name: str, value: SettingValue) -> None:
+        self.changed.emit((name, value))
+
+    def _paint_icons(self) -> None:
+        tokens = theme().tokens
+        for number, title in enumerate(self._titles):
+            name = _PAGE_ICONS.get(title, _OTHER_ICON)
+            picture = icons.icon(name, tokens.tx2, _TAB_ICON)
+            for scale in (1.0, 2.0):
+                chosen = icons.pixmap(name, tokens.acc, _TAB_ICON, scale)
+                picture.addPixmap(chosen, QIcon.Mode.Normal, QIcon.State.On)
+            self._tabs.button(number).setIcon(picture)
+
+
+class KeyRow(FormRow):
+    """Whether an API key is stored and where, with Set and Forget. The key itself is not shown."""
+
+    key_set = Signal(object)  # str
+    key_forgotten = Signal()
+
+    def __init__(self, note: str, parent: QWidget | None = None) -> None:
+        super().__init__("", note, parent)
+        self._title = self.tr("API key")
+        self._label.setText(self._title)
+        self._status = QLabel(self)
+        self._status.setObjectName("settingHelp")
+        self._status.setFont(theme().font("secondary"))
+        self._set = QPushButton(self.tr("Set…"), self)
+        self._set.setAccessibleName(self.tr("Set API key"))
+        self._set.clicked.connect(self._ask)
+        self._forget = QPushButton(self.tr("Forget"), self)
+        self._forget.setAccessibleName(self.tr("Forget API key"))
+        self._forget.clicked.connect(self.key_forgotten)
+        for control in (self._status, self._set, self._forget):
+            self.add_control(control)
+        for button in (self._set, self._forget):
+            button.setAutoDefault(False)
+
+    def set_stored(self, *, is_stored: bool) -> None:
+        """Tell whether a key is stored."""
+        self._status.setText(self.tr("Stored") if is_stored else self.tr("Not set"))
+        self._set.setText(self.tr("Change…") if is_stored else self.tr("Set…"))
+        self._forget.setVisible(is_stored)
+
+    def _ask(self) -> None:
+        dialog = QInputDialog(self.window())
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowTitle(self._title)
+        dialog.setLabelText(self.tr("Key that programs must send to use the servers:"))
+        dialog.setTextEchoMode(QLineEdit.EchoMode.Password)
+        dialog.textValueSelected.connect(self._take)
+        dialog.open()
+
+    def _take(self, text: str) -> None:
+        if text.strip():
+            self.key_set.emit(text.strip())
+
+
+def _separator() -> QFrame:
+    line = QFrame()
+    line.setObjectName("settingsLine")
+    line.setFixedHeight(1)
+    return line

@@ -1,0 +1,134 @@
+"""The app: sets up Qt, shows the window before anything heavy, and ends in order."""
+
+import argparse
+import faulthandler
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from types import FrameType
+from typing import TextIO
+
+from PySide6.QtCore import (
+    QMessageLogContext,
+    QObject,
+    QSocketNotifier,
+    QTimer,
+    QtMsgType,
+    qInstallMessageHandler,
+)
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication
+
+from app import __version__, logs, paths
+from app.gui.main_window import MainWindow
+from app.gui.preferences import Preferences
+from app.gui.theme import theme
+
+_log = logging.getLogger("gui")
+_GC_MS = 2000
+_QT_LEVELS = {
+    QtMsgType.QtDebugMsg: logging.DEBUG,
+    QtMsgType.QtInfoMsg: logging.INFO,
+    QtMsgType.QtWarningMsg: logging.WARNING,
+    QtMsgType.QtCriticalMsg: logging.ERROR,
+    QtMsgType.QtFatalMsg: logging.CRITICAL,
+}
+
+
+def main(argv: list[str]) -> int:
+    """Show the window and run until it is closed. Returns the exit status."""
+    options = _parse(argv)
+    logs.set_up(paths.logs() / "app.log")
+    logs.hook_exceptions("gui")
+    qInstallMessageHandler(_on_qt_message)
+    with (paths.logs() / "crash.log").open("a", encoding="utf-8") as crash_file:
+        faulthandler.enable(crash_file)
+        try:
+            return _run(options.engine, crash_file)
+        finally:
+            faulthandler.disable()
+
+
+def make_application() -> QApplication:
+    """Return the QApplication with the app's names, style and theme."""
+    app = QApplication.instance()
+    if not isinstance(app, QApplication):
+        app = QApplication(sys.argv[:1])
+    app.setApplicationName("MLX Model Manager")
+    app.setApplicationVersion(__version__)
+    app.setStyle("Fusion")
+    app.setWindowIcon(QIcon(str(paths.resources() / "icon.svg")))
+    app.styleHints().colorSchemeChanged.connect(theme().refresh)
+    return app
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mlx-model-manager")
+    parser.add_argument("--engine", metavar="URL", help="use the engine at this address")
+    return parser.parse_args(argv)
+
+
+def _run(url: str | None, crash_file: TextIO) -> int:
+    app = make_application()
+    app.setQuitOnLastWindowClosed(False)
+    preferences = Preferences()
+    theme().set_mode(str(preferences.value("appearance")))
+    window = MainWindow(preferences, url)
+    window.closed.connect(app.quit)
+    _quit_on_signals(app, window)
+    _collect_in_gui_thread(app)
+    window.show()
+    status = app.exec()
+    if not window.session.join():
+        # A QThread that is destroyed while it runs aborts the process; its stack tells why.
+        faulthandler.dump_traceback(crash_file, all_threads=True)
+        logging.shutdown()
+        os._exit(status or 1)
+    return status
+
+
+def _quit_on_signals(app: QApplication, window: MainWindow) -> None:
+    """Turn SIGINT and SIGTERM into an orderly quit; Qt alone would not notice them."""
+    reading, writing = socket.socketpair()
+    reading.setblocking(False)
+    writing.setblocking(False)
+    signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _wake_only)
+
+    def on_signal() -> None:
+        reading.recv(64)
+        window.quit()
+
+    notifier = QSocketNotifier(reading.fileno(), QSocketNotifier.Type.Read, app)
+    notifier.activated.connect(on_signal)
+    app.setProperty("signal_sockets", _Keep(app, reading, writing))
+
+
+def _wake_only(_number: int, _frame: FrameType | None) -> None:
+    """Leave it to the wake-up descriptor."""
+
+
+class _Keep(QObject):
+    """Keeps objects alive as long as its parent."""
+
+    def __init__(self, parent: QObject, *kept: object) -> None:
+        super().__init__(parent)
+        self.kept = kept
+
+
+def _collect_in_gui_thread(app: QApplication) -> None:
+    """Collect garbage only here: a collection in a worker would destroy widgets from there."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    timer = QTimer(app)
+    timer.timeout.connect(lambda: gc.collect(1))
+    timer.start(_GC_MS)
+
+
+def _on_qt_message(kind: QtMsgType, _context: QMessageLogContext, message: str) -> None:
+    _log.log(_QT_LEVELS.get(kind, logging.WARNING), "Qt: %s", message)

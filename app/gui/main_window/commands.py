@@ -1,0 +1,124 @@
+"""The menus of the window: a table of commands with their keys."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QMenu
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("commands", text)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One entry of a menu."""
+
+    id: str
+    text: str
+    keys: str = ""
+    """Portable form: Ctrl is the command key on macOS."""
+    role: QAction.MenuRole = QAction.MenuRole.NoRole
+
+
+SEPARATOR = Command("", "")
+
+# macOS moves entries with a role into the application's own menu.
+MENUS: tuple[tuple[str, tuple[Command, ...]], ...] = (
+    (
+        "File",
+        (
+            Command("new_profile", "New profile…", "Ctrl+N"),
+            Command("edit_profile", "Edit profile…", "Ctrl+E"),
+            Command("delete_profile", "Delete profile"),
+            SEPARATOR,
+            Command("connect", "Connect to an engine…", "Ctrl+Shift+K"),
+            Command("own_engine", "Use the engine of this computer"),
+            SEPARATOR,
+            Command("settings", "Settings…", "Ctrl+,", QAction.MenuRole.PreferencesRole),
+            Command("hide", "Hide window", "Ctrl+W"),
+            Command("quit", "Quit", "Ctrl+Q", QAction.MenuRole.QuitRole),
+        ),
+    ),
+    (
+        "Model",
+        (
+            Command("find", "Find models", "Ctrl+F"),
+            Command("rescan", "Look for models again", "Ctrl+Shift+F"),
+        ),
+    ),
+    (
+        "Server",
+        (
+            Command("start", "Start chosen profile", "Ctrl+Return"),
+            Command("restart", "Restart selected server", "Ctrl+R"),
+            Command("stop", "Stop selected server", "Ctrl+Shift+."),
+            SEPARATOR,
+            Command("log", "Show log", "Ctrl+Shift+L"),
+            Command("copy_address", "Copy address", "Ctrl+Shift+C"),
+            Command("remove", "Remove tile"),
+        ),
+    ),
+    (
+        "View",
+        (
+            Command("picker", "Choose a profile", "Ctrl+L"),
+            Command("models_half", "Models", "Ctrl+1"),
+            Command("servers_half", "Servers", "Ctrl+2"),
+        ),
+    ),
+    (
+        "Help",
+        (
+            Command("open_logs", "Show log files"),
+            Command("about", "About MLX Model Manager", "", QAction.MenuRole.AboutRole),
+        ),
+    ),
+)
+APPEARANCES = (("system", "System"), ("light", "Light"), ("dark", "Dark"))
+
+
+def build_menus(
+    window: QMainWindow, run: Callable[[str], None], set_appearance: Callable[[str], None]
+) -> dict[str, QAction]:
+    """Fill the window's menu bar; `run` is called with a command's id. Returns all actions."""
+    actions: dict[str, QAction] = {}
+    for title, commands in MENUS:
+        menu = window.menuBar().addMenu(_tr(title))
+        for command in commands:
+            if command is SEPARATOR:
+                menu.addSeparator()
+                continue
+            action = menu.addAction(_tr(command.text))
+            if command.keys:
+                action.setShortcut(QKeySequence.fromString(command.keys))
+            action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+            action.setMenuRole(command.role)
+            action.triggered.connect(_runner(run, command.id))
+            actions[command.id] = action
+        if title == "View":
+            menu.addSeparator()
+            _add_appearance(menu, actions, set_appearance)
+    return actions
+
+
+def _runner(run: Callable[[str], None], command_id: str) -> Callable[[bool], None]:
+    def on_triggered(_checked: bool) -> None:
+        run(command_id)
+
+    return on_triggered
+
+
+def _add_appearance(
+    menu: QMenu, actions: dict[str, QAction], set_appearance: Callable[[str], None]
+) -> None:
+    submenu = menu.addMenu(_tr("Appearance"))
+    group = QActionGroup(submenu)
+    for mode, text in APPEARANCES:
+        action = submenu.addAction(_tr(text))
+        action.setCheckable(True)
+        action.triggered.connect(_runner(set_appearance, mode))
+        group.addAction(action)
+        actions[f"appearance_{mode}"] = action

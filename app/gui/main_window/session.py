@@ -1,0 +1,225 @@
+"""The window's session with one engine: connect, follow, start servers, end in order."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from PySide6.QtCore import QObject, Signal
+
+from app.gui.mirror import LinkState, Mirror
+from app.gui.workers.connection import Connection, KeyWanted, connect
+from app.gui.workers.door import Api, Door
+from app.gui.workers.metrics_feed import MetricsFeed
+from app.gui.workers.server_launcher import Launched, Outcome, ServerLauncher
+from app.gui.workers.thread import Crew, Worker
+from app.wire.errors import AppError, ErrorCode
+from app.wire.events import Event
+
+_T = TypeVar("_T")
+_JOIN_S = 5.0
+
+
+class Session(QObject):
+    """Connects the mirror to an engine and turns the user's wishes into calls."""
+
+    failed = Signal(object)  # AppError: for the user, something did not work
+    key_wanted = Signal(object)  # KeyWanted
+    connected = Signal(object)  # Connection
+    launched = Signal(object)  # Launched
+    ended = Signal()
+
+    def __init__(self, mirror: Mirror, url: str | None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.mirror = mirror
+        self.url = url
+        self.door: Door | None = None
+        self.crew = Crew(self)
+        self._feed: MetricsFeed | None = None
+        self._launchers: dict[str, ServerLauncher] = {}
+        self._is_ending = False
+
+    @property
+    def connection(self) -> Connection | None:
+        """The engine in use; None before the first connection."""
+        return self.door.connection if self.door is not None else None
+
+    @property
+    def owns_engine(self) -> bool:
+        """True when quitting ends the engine and its servers."""
+        return self.connection is not None and self.connection.owned is not None
+
+    def begin(self, key: str | None = None) -> None:
+        """Find or start the engine, in a worker; `key` is one that the user has just typed."""
+        self.mirror.set_link(LinkState.CONNECTING, self.tr("Connecting to the engine…"))
+        url = self.url
+        self.crew.run(
+            "connect", lambda: connect(url, key), self._on_connected, self._on_connect_failed
+        )
+
+    def switch(self, url: str | None, key: str | None = None) -> None:
+        """Connect to another engine; this one is left, and ended if owned, once that answers."""
+
+        def adopt(result: Connection) -> None:
+            if not self._is_ending:
+                self._leave()
+                self.url = url
+            self._on_connected(result)
+
+        self.crew.run("connect", lambda: connect(url, key), adopt, self._on_switch_failed)
+
+    def reconnect(self) -> None:
+        """Leave an engine that is lost, ending it if it is owned, and find or start it again."""
+        self.mirror.set_link(LinkState.CONNECTING, self.tr("Connecting to the engine…"))
+        ending = self._leave()
+        if ending is None:
+            self.begin()
+        else:
+            # Two engines of one home would fight for its lock.
+            ending.finished.connect(self._on_left)
+
+    def start(self, profile_id: str) -> None:
+        """Start a profile; a ServerLauncher owns the start until it is ready or not."""
+        self._launch(profile_id, restart=False)
+
+    def restart(self, server_id: str) -> None:
+        """Restart a server."""
+        self._launch(server_id, restart=True)
+
+    def stop(self, server_id: str) -> None:
+        """Stop a server, or give up its start."""
+        launcher = self._launchers.get(server_id)
+        if launcher is not None:
+            launcher.cancel()
+        self.call("stop", lambda api: api.stop_server(server_id))
+
+    def call(
+        self,
+        name: str,
+        work: Callable[[Api], _T],
+        on_success: Callable[[_T], object] | None = None,
+        on_failure: Callable[[AppError], object] | None = None,
+    ) -> None:
+        """Run `work(api)` in a worker. Without an engine, the user is told so."""
+        if self.door is None:
+            self.failed.emit(
+                AppError(self.tr("There is no engine yet; wait until it has started."))
+            )
+            return
+        self.door.call(name, work, on_success, on_failure)
+
+    def end(self) -> None:
+        """Stop following and end an owned engine; emits `ended` when all is gone."""
+        self._is_ending = True
+        self._stop_following()
+        connection = self.connection
+        if connection is None or connection.owned is None:
+            self.ended.emit()
+            return
+        worker = Worker("end-engine", connection.owned.stop)
+        worker.finished.connect(self.ended)
+        self.crew.start(worker)
+
+    def join(self) -> bool:
+        """Wait for every worker; return False when one did not end."""
+        return self.crew.join(_JOIN_S)
+
+    def _launch(self, profile_id: str, *, restart: bool) -> None:
+        if self.connection is None:
+            self._say_no_engine()
+            return
+        if profile_id in self._launchers:
+            return
+        launcher = ServerLauncher(self.connection, profile_id, restart=restart)
+        self._launchers[profile_id] = launcher
+        launcher.succeeded.connect(self._on_launched)
+        launcher.failed.connect(self._on_launch_failed)
+        launcher.finished.connect(self._forget_launchers)
+        self.crew.start(launcher)
+
+    def _on_launched(self, launched: Launched) -> None:
+        if launched.outcome is not Outcome.CANCELLED:
+            self.launched.emit(launched)
+
+    def _on_launch_failed(self, error: AppError) -> None:
+        if not self._is_ending:
+            self.failed.emit(error)
+
+    def _say_no_engine(self) -> None:
+        sentence = self.tr("There is no engine yet; wait until it has started.")
+        self.failed.emit(AppError(sentence, code=ErrorCode.ENGINE_GONE))
+
+    def _forget_launchers(self) -> None:
+        for launcher in [x for x in self._launchers.values() if x.isFinished()]:
+            del self._launchers[launcher.profile_id]
+
+    def _on_connected(self, result: Connection) -> None:
+        if self._is_ending:
+            # Quit was chosen while the engine was being started.
+            if result.owned is not None:
+                self.crew.run("end-engine", result.owned.stop)
+            return
+        self.door = Door(result, self.crew, self)
+        self.door.failed.connect(self.failed)
+        self._feed = MetricsFeed(result)
+        self._feed.received.connect(self._on_event)
+        self._feed.lost.connect(self._on_lost)
+        self._feed.failed.connect(self._on_connect_failed)
+        self.crew.start(self._feed)
+        self.connected.emit(result)
+
+    def _on_event(self, event: Event) -> None:
+        self.mirror.set_link(LinkState.LIVE)
+        self.mirror.apply(event)
+
+    def _on_lost(self, sentence: str) -> None:
+        if not self._is_ending:
+            since = self.mirror.stale_since or time.time()
+            self.mirror.set_link(LinkState.STALE, sentence, since)
+
+    def _on_connect_failed(self, error: AppError) -> None:
+        if self._is_ending:
+            return
+        if isinstance(error, KeyWanted):
+            self.mirror.set_link(LinkState.NEEDS_KEY, error.message)
+            self.key_wanted.emit(error)
+        elif error.status == 401 and self.connection is not None:
+            self._on_connect_failed(KeyWanted(self.connection.url, was_wrong=True))
+        else:
+            sentence = f"{error.message} {error.hint}".strip()
+            since = self.mirror.stale_since or time.time()
+            self.mirror.set_link(LinkState.STALE, sentence, since)
+
+    def _on_switch_failed(self, error: AppError) -> None:
+        """Stay where we are and say why."""
+        if self._is_ending:
+            return
+        if isinstance(error, KeyWanted):
+            self.key_wanted.emit(error)
+        else:
+            self.failed.emit(error)
+
+    def _leave(self) -> Worker | None:
+        """Stop following this engine; return the work that ends it, when it is owned."""
+        connection = self.connection
+        self._stop_following()
+        self.door = None
+        if connection is None or connection.owned is None:
+            return None
+        worker = Worker("end-engine", connection.owned.stop)
+        self.crew.start(worker)
+        return worker
+
+    def _on_left(self) -> None:
+        if not self._is_ending:
+            self.begin()
+
+    def _stop_following(self) -> None:
+        for launcher in self._launchers.values():
+            launcher.detach()
+        if self._feed is not None:
+            self._feed.stop()
+            self._feed = None
+
+    def running_servers(self) -> list[str]:
+        """Return the names of the servers that have a process."""
+        return [s.name for s in self.mirror.servers.values() if s.state.has_process]

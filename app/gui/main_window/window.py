@@ -1,0 +1,392 @@
+"""The main window: models on the left, servers on the right, and what connects them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import QCloseEvent, QDesktopServices, QGuiApplication, QShowEvent
+from PySide6.QtWidgets import QDialog, QMainWindow, QSplitter, QVBoxLayout, QWidget
+
+from app import paths
+from app.gui.dialogs.about import AboutDialog
+from app.gui.dialogs.key import ConnectDialog
+from app.gui.dialogs.log_view import LogView
+from app.gui.main_window.commands import build_menus
+from app.gui.main_window.profile_actions import ProfileActions
+from app.gui.main_window.session import Session
+from app.gui.main_window.settings_actions import SettingsActions
+from app.gui.main_window.status_line import StatusLine
+from app.gui.mirror import LinkState, Mirror
+from app.gui.panels.models_panel import ModelsPanel
+from app.gui.panels.servers_panel import ServersPanel
+from app.gui.preferences import Preferences
+from app.gui.theme import theme
+from app.gui.widgets.notice_bar import NoticeBar
+from app.gui.widgets.sparkline import load_pyqtgraph
+from app.gui.workers import connection as connections
+from app.gui.workers.connection import Connection, KeyWanted
+from app.gui.workers.server_launcher import Launched
+from app.wire.errors import AppError
+from app.wire.nouns import Profile
+
+_FIRST_SIZE = (1400, 860)
+_SMALLEST = (960, 600)
+_LOG_BYTES = 512 * 1024
+
+
+class MainWindow(QMainWindow):
+    """One window on one engine. `closed` comes when everything behind it has ended."""
+
+    closed = Signal()
+
+    def __init__(self, preferences: Preferences, url: str | None = None) -> None:
+        super().__init__()
+        self.setWindowTitle("MLX Model Manager")
+        self.setMinimumSize(*_SMALLEST)
+        self._preferences = preferences
+        self._memory = QSettings(str(paths.home() / "window.ini"), QSettings.Format.IniFormat)
+        self._key_dialog: ConnectDialog | None = None
+        self._logs: dict[str, LogView] = {}
+        self._key_to_keep: str | None = None
+        self._is_ending = False
+        self._has_begun = False
+        self.mirror = Mirror(self)
+        self.session = Session(self.mirror, url, self)
+        self.profiles = ProfileActions(self.session, self)
+        self.settings = SettingsActions(self.session, preferences, self)
+        self.models_panel = ModelsPanel(self.mirror)
+        self.servers_panel = ServersPanel(self.mirror)
+        self.notice = NoticeBar()
+        self.status = StatusLine(self.mirror)
+        self._lay_out()
+        self.actions_by_id = build_menus(self, self.run_command, self.settings.set_appearance)
+        self._connect()
+        self._restore()
+
+    def _lay_out(self) -> None:
+        self.models_panel.setObjectName("modelsPanel")
+        self._splitter = QSplitter(Qt.Orientation.Horizontal)
+        self._splitter.setChildrenCollapsible(False)
+        self._splitter.setHandleWidth(1)
+        self._splitter.addWidget(self.models_panel)
+        self._splitter.addWidget(self.servers_panel)
+        self._splitter.setStretchFactor(1, 1)
+        self.models_panel.setMinimumWidth(300)
+        self.models_panel.setMaximumWidth(520)
+        self._splitter.setSizes([400, 1000])
+        central = QWidget()
+        column = QVBoxLayout(central)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for widget in (self.notice, self._splitter, self.status):
+            column.addWidget(widget, 1 if widget is self._splitter else 0)
+        self.setCentralWidget(central)
+
+    def _connect(self) -> None:
+        servers, models = self.servers_panel, self.models_panel
+        servers.start_requested.connect(self.session.start)
+        servers.stop_requested.connect(self.session.stop)
+        servers.restart_requested.connect(self.session.restart)
+        servers.remove_requested.connect(self._remove_server)
+        servers.log_requested.connect(self.show_log)
+        servers.copy_url_requested.connect(self._copy_address)
+        servers.edit_requested.connect(self.profiles.edit)
+        servers.new_requested.connect(self._on_new_profile)
+        servers.show_file_requested.connect(self._open_path)
+        models.run_requested.connect(self.profiles.run_model)
+        models.new_profile_requested.connect(self.profiles.create)
+        models.reveal_requested.connect(self._reveal_model)
+        models.copy_id_requested.connect(self._copy)
+        self.status.address_clicked.connect(self._copy_address)
+        self.session.failed.connect(self._on_failed)
+        self.session.key_wanted.connect(self._on_key_wanted)
+        self.session.connected.connect(self._on_connected)
+        self.session.launched.connect(self._on_launched)
+        self.session.ended.connect(self._on_ended)
+        self.profiles.failed.connect(self._on_failed)
+        self.profiles.saved.connect(self._on_profile_saved)
+        self.settings.failed.connect(self._on_failed)
+        self.settings.told.connect(self._tell)
+        self.settings.appearance_changed.connect(self._show_appearance)
+        self.mirror.link_changed.connect(self._on_link_changed)
+        self.mirror.profiles_changed.connect(self._refresh_commands)
+        self.servers_panel.selection_changed.connect(self._refresh_commands)
+        self.mirror.server_changed.connect(self._refresh_commands)
+        self._show_appearance()
+        self._refresh_commands()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Begin the session once the window stands on the screen."""
+        super().showEvent(event)
+        if not self._has_begun:
+            self._has_begun = True
+            QTimer.singleShot(0, self._begin)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Close when the engine has ended; until then, ask if needed and end it."""
+        if self._is_ending:
+            event.accept()
+            return
+        event.ignore()
+        if self._may_quit():
+            self.quit()
+
+    def quit(self) -> None:
+        """End everything in order, then emit `closed`. The window goes at once."""
+        if self._is_ending:
+            return
+        self._is_ending = True
+        self._memory.setValue("geometry", self.saveGeometry())
+        self._memory.setValue("splitter", self._splitter.saveState())
+        self._memory.setValue("profile", self.servers_panel.last_profile_id or "")
+        self._memory.sync()
+        # A window that is hidden leaves its dialogs on the screen.
+        for dialog in self.findChildren(QDialog):
+            dialog.close()
+        self.hide()
+        self.session.end()
+
+    def run_command(self, command_id: str) -> None:
+        """Do what a menu entry or its key stands for."""
+        selected = self.servers_panel.selected_id()
+        profile_id = self.servers_panel.last_profile_id
+        on_server = {
+            "restart": self.session.restart,
+            "stop": self.session.stop,
+            "log": self.show_log,
+            "remove": self._remove_server,
+        }
+        on_profile = {
+            "start": self.session.start,
+            "edit_profile": self.profiles.edit,
+            "delete_profile": self.profiles.delete,
+        }
+        if command_id in on_server:
+            if selected is not None:
+                on_server[command_id](selected)
+        elif command_id in on_profile:
+            if profile_id is not None:
+                on_profile[command_id](profile_id)
+        else:
+            self._plain_commands()[command_id]()
+
+    def _plain_commands(self) -> dict[str, Callable[[], object]]:
+        return {
+            "new_profile": self._on_new_profile,
+            "connect": self._ask_for_engine,
+            "own_engine": lambda: self.session.switch(None),
+            "settings": self.settings.open,
+            "hide": self.showMinimized,
+            "quit": self.close,
+            "find": self.models_panel.focus_search,
+            "rescan": self._rescan,
+            "copy_address": self._copy_address,
+            "picker": self.servers_panel.focus_picker,
+            "models_half": self.models_panel.focus_list,
+            "servers_half": self.servers_panel.focus_picker,
+            "open_logs": lambda: self._open_path(str(paths.logs())),
+            "about": self._show_about,
+        }
+
+    def show_log(self, server_id: str) -> None:
+        """Open the log of a server, which follows it while it is open."""
+        view = self._logs.get(server_id)
+        if view is None:
+            server = self.mirror.servers.get(server_id)
+            view = LogView(server_id, server.name if server else server_id, self)
+            view.refresh_wanted.connect(self._refresh_log)
+            view.finished.connect(lambda: self._forget_log(server_id))
+            self._logs[server_id] = view
+        view.show()
+        view.raise_()
+
+    def _begin(self) -> None:
+        self.session.begin()
+        # The plots' library takes a quarter of a second to import; the window is painted by now.
+        self.session.crew.run("load-plots", load_pyqtgraph, self._on_plots_loaded)
+
+    def _on_plots_loaded(self, _result: object) -> None:
+        self.servers_panel.enable_plots()
+
+    def _on_connected(self, connection: Connection) -> None:
+        self.notice.hide()
+        if self._key_dialog is not None:
+            self._key_dialog.accept()
+        key, self._key_to_keep = self._key_to_keep, None
+        if key is not None:
+            self._remember_key(connection.url, key)
+        note = connection.info.gateway_note
+        if note:
+            self._tell(note, is_bad=connection.info.open_bind)
+
+    def _on_launched(self, launched: Launched) -> None:
+        # A failed start is told by its tile; a notice would say the same twice.
+        if launched.server.failure is None:
+            self.notice.hide()
+
+    def _on_failed(self, error: AppError) -> None:
+        if self._key_dialog is not None:
+            self._key_dialog.show_error(f"{error.message} {error.hint}".strip())
+            return
+        self._tell(f"{error.message} {error.hint}".strip(), is_bad=True)
+
+    def _on_link_changed(self, state: LinkState) -> None:
+        if state is LinkState.STALE and not self._is_ending:
+            self.notice.show_notice(
+                self.tr("{} The last figures stay in sight.").format(self.mirror.link_text),
+                action_text=self.tr("Start the engine again"),
+                action=lambda: self.session.switch(self.session.url),
+            )
+        elif state is LinkState.LIVE and self.notice.offers_action:
+            self.notice.hide()
+        self._refresh_commands()
+
+    def _on_key_wanted(self, wanted: KeyWanted) -> None:
+        if self._key_dialog is not None and wanted.was_wrong:
+            self._key_dialog.show_error(wanted.message)
+            return
+        self._open_key_dialog(wanted.url, self.tr("{} Type it to go on.").format(wanted.message))
+
+    def _ask_for_engine(self) -> None:
+        self._open_key_dialog(
+            None, self.tr("An engine on another computer, started there with mlxm engine.")
+        )
+
+    def _open_key_dialog(self, url: str | None, message: str) -> None:
+        if self._key_dialog is not None:
+            self._key_dialog.reject()
+        dialog = ConnectDialog(url=url, message=message, parent=self)
+        dialog.submitted.connect(self._on_key_submitted)
+        dialog.finished.connect(self._on_key_dialog_closed)
+        self._key_dialog = dialog
+        dialog.open()
+
+    def _on_key_submitted(self, answer: tuple[str, str, bool]) -> None:
+        url, key, remember = answer
+        self._key_to_keep = key if remember and key else None
+        self.session.switch(url, key or None)
+
+    def _remember_key(self, url: str, key: str) -> None:
+        self.session.crew.run(
+            "store-key",
+            lambda: connections.remember_key(url, key),
+            lambda where: self._tell(self.tr("The key is kept {}.").format(where)),
+            self._on_failed,
+        )
+
+    def _on_key_dialog_closed(self, _result: int) -> None:
+        if self._key_dialog is not None:
+            self._key_dialog.deleteLater()
+            self._key_dialog = None
+
+    def _on_profile_saved(self, profile: Profile) -> None:
+        self.servers_panel.last_profile_id = profile.id
+
+    def _on_new_profile(self, _nothing: object = None) -> None:
+        self.profiles.create()
+
+    def _remove_server(self, server_id: str) -> None:
+        self.session.call("remove", lambda api: api.remove_server(server_id))
+
+    def _rescan(self) -> None:
+        self.session.call("rescan", lambda api: api.scan_models())
+
+    def _refresh_log(self, server_id: str) -> None:
+        def show(text: str) -> None:
+            if (view := self._logs.get(server_id)) is not None:
+                view.set_text(text)
+
+        self.session.call(
+            "log", lambda api: api.server_log(server_id, max_bytes=_LOG_BYTES), show, show_nothing
+        )
+
+    def _forget_log(self, server_id: str) -> None:
+        view = self._logs.pop(server_id, None)
+        if view is not None:
+            view.deleteLater()
+
+    def _copy_address(self, _server_id: object = None) -> None:
+        if self.mirror.engine is not None:
+            self._copy(f"{self.mirror.engine.gateway_url}/v1")
+
+    def _copy(self, text: str) -> None:
+        QGuiApplication.clipboard().setText(text)
+        self._tell(self.tr("Copied {}").format(text))
+
+    def _reveal_model(self, model_id: str) -> None:
+        model = self.mirror.models.get(model_id)
+        if model is not None:
+            self._open_path(model.path)
+
+    def _open_path(self, path: str) -> None:
+        target = Path(path)
+        folder = target if target.is_dir() else target.parent
+        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
+            self._tell(self.tr("{} could not be opened here.").format(folder), is_bad=True)
+
+    def _tell(self, text: str, *, is_bad: bool = False) -> None:
+        self.notice.show_notice(text, is_bad=is_bad)
+
+    def _show_about(self) -> None:
+        dialog = AboutDialog(self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _show_appearance(self) -> None:
+        self.actions_by_id[f"appearance_{theme().mode}"].setChecked(True)
+
+    def _refresh_commands(self, _changed: object = None) -> None:
+        selected = self.servers_panel.selected_id()
+        server = self.mirror.servers.get(selected) if selected else None
+        has_process = server is not None and server.state.has_process
+        actions = self.actions_by_id
+        actions["restart"].setEnabled(server is not None)
+        actions["stop"].setEnabled(has_process)
+        actions["log"].setEnabled(server is not None)
+        actions["remove"].setEnabled(server is not None and not has_process)
+        actions["copy_address"].setEnabled(self.mirror.engine is not None)
+
+    def _may_quit(self) -> bool:
+        running = self.session.running_servers()
+        if not (self.session.owns_engine and running and self._preferences.value("confirm_quit")):
+            return True
+        box = QMessageBox(self)
+        box.setWindowTitle(self.tr("Quit"))
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setText(self.tr("Stop {} and quit?").format(_names(running)))
+        box.setInformativeText(self.tr("Programs that use it lose their connection."))
+        never = QCheckBox(self.tr("Do not ask again"))
+        box.setCheckBox(never)
+        quit_button = box.addButton(self.tr("Stop and quit"), QMessageBox.ButtonRole.AcceptRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        box.exec()
+        agreed = box.clickedButton() is quit_button
+        if agreed and never.isChecked():
+            self._preferences.change("confirm_quit", value=False)
+        box.deleteLater()
+        return agreed
+
+    def _on_ended(self) -> None:
+        self.close()
+        self.closed.emit()
+
+    def _restore(self) -> None:
+        geometry = self._memory.value("geometry")
+        if isinstance(geometry, QByteArray) and not geometry.isEmpty():
+            self.restoreGeometry(geometry)
+        else:
+            self.resize(*_FIRST_SIZE)
+        splitter = self._memory.value("splitter")
+        if isinstance(splitter, QByteArray):
+            self._splitter.restoreState(splitter)
+        profile = self._memory.value("profile")
+        if isinstance(profile, str) and profile:
+            self.servers_panel.last_profile_id = profile
+
+
+def show_nothing(_error: AppError) -> None:
+    """Leave the log view as it is: it asks again in a second."""
+
+
+def _names(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} servers"

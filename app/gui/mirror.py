@@ -1,0 +1,183 @@
+"""The GUI's copy of one engine's state, in the GUI thread."""
+
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum
+from math import nan
+
+from PySide6.QtCore import QObject, Signal
+
+from app.wire.events import (
+    Event,
+    Heartbeat,
+    MachineSample,
+    Removed,
+    Samples,
+    Snapshot,
+    Upsert,
+    decode_item,
+)
+from app.wire.nouns import Download, EngineInfo, Model, Profile, Server
+
+HISTORY = 120
+"""Samples that a sparkline shows: two minutes at 1 Hz."""
+
+
+class LinkState(Enum):
+    """How the connection to the engine is."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STALE = "stale"
+    NEEDS_KEY = "needs_key"
+
+
+class Series:
+    """The last samples of one server: one ring for each metric, oldest first, NaN for a gap."""
+
+    def __init__(self) -> None:
+        self._rings: dict[str, deque[float]] = {}
+        self._latest: dict[str, float | None] = {}
+
+    def append(self, values: dict[str, float | None]) -> None:
+        """Add one tick; a metric that is missing from `values` becomes a gap."""
+        self._latest = values
+        for name in self._rings.keys() | values.keys():
+            ring = self._rings.get(name)
+            if ring is None:
+                ring = self._rings[name] = deque([nan] * HISTORY, maxlen=HISTORY)
+            value = values.get(name)
+            ring.append(nan if value is None else value)
+
+    def latest(self, name: str) -> float | None:
+        """Return the newest value; None when it is unknown."""
+        return self._latest.get(name)
+
+    def history(self, name: str) -> Sequence[float]:
+        """Return HISTORY values, oldest first; NaN where nothing is known."""
+        return self._rings.get(name) or [nan] * HISTORY
+
+    def clear(self) -> None:
+        """Forget everything: a new process starts with an empty history."""
+        self._rings.clear()
+        self._latest = {}
+
+
+class Mirror(QObject):
+    """Applies the engine's events and says what changed. Items are keyed by id and frozen.
+
+    After a lost connection the last state stays, and `link` tells that it is stale.
+    """
+
+    engine_changed = Signal(object)  # EngineInfo
+    link_changed = Signal(object)  # LinkState
+    profiles_changed = Signal()
+    models_changed = Signal()
+    downloads_changed = Signal()
+    server_changed = Signal(object)  # Server, new or changed
+    server_removed = Signal(object)  # str, its id
+    sampled = Signal(object)  # Samples
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.engine: EngineInfo | None = None
+        self.link = LinkState.CONNECTING
+        self.link_text = ""
+        self.stale_since: float | None = None
+        self.profiles: dict[str, Profile] = {}
+        self.servers: dict[str, Server] = {}
+        self.models: dict[str, Model] = {}
+        self.downloads: dict[str, Download] = {}
+        self.series: dict[str, Series] = {}
+        self.machine: MachineSample | None = None
+
+    def set_link(self, state: LinkState, text: str = "", since: float | None = None) -> None:
+        """Record how the connection is; `text` is a sentence for the user."""
+        if (state, text) != (self.link, self.link_text):
+            self.link, self.link_text, self.stale_since = state, text, since
+            self.link_changed.emit(state)
+
+    def apply(self, event: Event) -> None:
+        """Take one event of the stream."""
+        match event:
+            case Snapshot():
+                self._apply_snapshot(event)
+            case Upsert():
+                self._apply_upsert(event)
+            case Removed():
+                self._apply_removed(event)
+            case Samples():
+                self._apply_samples(event)
+            case Heartbeat():
+                pass
+
+    def _apply_snapshot(self, event: Snapshot) -> None:
+        self.engine = event.engine
+        self.engine_changed.emit(event.engine)
+        self._replace_servers({s.id: s for s in event.servers})
+        for name in ("profiles", "models", "downloads"):
+            items = {item.id: item for item in getattr(event, name)}
+            if items != getattr(self, name):
+                setattr(self, name, items)
+                getattr(self, f"{name}_changed").emit()
+
+    def _replace_servers(self, servers: dict[str, Server]) -> None:
+        for server_id in self.servers.keys() - servers.keys():
+            self._remove_server(server_id)
+        for server in servers.values():
+            if self.servers.get(server.id) != server:
+                self._put_server(server)
+
+    def _apply_upsert(self, event: Upsert) -> None:
+        item = decode_item(event)
+        match item:
+            case Server():
+                self._put_server(item)
+            case Profile():
+                self.profiles[item.id] = item
+                self.profiles_changed.emit()
+            case Model():
+                self.models[item.id] = item
+                self.models_changed.emit()
+            case Download():
+                self.downloads[item.id] = item
+                self.downloads_changed.emit()
+            case EngineInfo():
+                self.engine = item
+                self.engine_changed.emit(item)
+
+    def _apply_removed(self, event: Removed) -> None:
+        match event.kind:
+            case "server":
+                self._remove_server(event.id)
+            case "profile":
+                self.profiles.pop(event.id, None)
+                self.profiles_changed.emit()
+            case "model":
+                self.models.pop(event.id, None)
+                self.models_changed.emit()
+            case "download":
+                self.downloads.pop(event.id, None)
+                self.downloads_changed.emit()
+            case "engine":
+                pass
+
+    def _put_server(self, server: Server) -> None:
+        before = self.servers.get(server.id)
+        if before is not None and before.started_at != server.started_at:
+            self.series.pop(server.id, None)
+        self.servers[server.id] = server
+        self.series.setdefault(server.id, Series())
+        self.server_changed.emit(server)
+
+    def _remove_server(self, server_id: str) -> None:
+        if self.servers.pop(server_id, None) is not None:
+            self.series.pop(server_id, None)
+            self.server_removed.emit(server_id)
+
+    def _apply_samples(self, event: Samples) -> None:
+        self.machine = event.machine
+        for server_id, series in self.series.items():
+            if (values := event.values.get(server_id)) is not None:
+                series.append(values)
+        self.sampled.emit(event)

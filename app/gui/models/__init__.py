@@ -1,0 +1,1 @@
+"""List models and filter proxies over the mirror."""

@@ -1,0 +1,103 @@
+"""The profiles of the mirror as a Qt list, sorted by name."""
+
+from typing import Any
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+
+from app.gui.guarded import guarded
+from app.gui.mirror import Mirror
+from app.wire.nouns import Profile
+
+ID_ROLE = Qt.ItemDataRole.UserRole + 1
+MODEL_ROLE = Qt.ItemDataRole.UserRole + 2
+FAULT_ROLE = Qt.ItemDataRole.UserRole + 3
+SEARCH_ROLE = Qt.ItemDataRole.UserRole + 4
+"""Name and model in one text, for a completer that looks for any part of it."""
+
+_Index = QModelIndex | QPersistentModelIndex
+
+
+def fault_text(profile: Profile) -> str:
+    """Return what is wrong with a profile's file and where; empty when nothing is."""
+    if profile.fault is None:
+        return ""
+    message = profile.fault.message.rstrip(".")
+    return message if profile.fault.line is None else f"{message} (line {profile.fault.line})"
+
+
+class ProfileList(QAbstractListModel):
+    """Follows `Mirror.profiles` row by row; it is never reset, so that views keep their place."""
+
+    def __init__(self, mirror: Mirror, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._mirror = mirror
+        self._rows: list[Profile] = []
+        self.refresh()
+        mirror.profiles_changed.connect(self.refresh)
+
+    def profile_at(self, row: int) -> Profile | None:
+        """Return the profile in a row."""
+        return self._rows[row] if 0 <= row < len(self._rows) else None
+
+    def row_of(self, profile_id: str | None) -> int:
+        """Return the row of a profile, -1 when there is none."""
+        return next((n for n, p in enumerate(self._rows) if p.id == profile_id), -1)
+
+    def refresh(self) -> None:
+        """Take over what changed in the mirror."""
+        wanted = sorted(self._mirror.profiles.values(), key=lambda p: (p.name.casefold(), p.id))
+        ids = {profile.id for profile in wanted}
+        for row in range(len(self._rows) - 1, -1, -1):
+            if self._rows[row].id not in ids:
+                self.beginRemoveRows(QModelIndex(), row, row)
+                del self._rows[row]
+                self.endRemoveRows()
+        for row, profile in enumerate(wanted):
+            self._put(row, profile)
+
+    def _put(self, row: int, profile: Profile) -> None:
+        old = self.row_of(profile.id)
+        if old < 0:
+            self.beginInsertRows(QModelIndex(), row, row)
+            self._rows.insert(row, profile)
+            self.endInsertRows()
+            return
+        if old != row:
+            self.beginMoveRows(QModelIndex(), old, old, QModelIndex(), row)
+            self._rows.insert(row, self._rows.pop(old))
+            self.endMoveRows()
+        if self._rows[row] != profile:
+            self._rows[row] = profile
+            index = self.index(row)
+            self.dataChanged.emit(index, index)
+
+    @guarded(0)
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:
+        return 0 if parent.isValid() else len(self._rows)
+
+    @guarded(None)
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        profile = self.profile_at(index.row())
+        if profile is None:
+            return None
+        match role:
+            case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.EditRole:
+                return profile.name
+            case Qt.ItemDataRole.ToolTipRole:
+                return fault_text(profile) or profile.model
+            case Qt.ItemDataRole.AccessibleTextRole:
+                trouble = fault_text(profile)
+                return f"{profile.name}, {trouble or profile.model}"
+            case _:
+                return self._own_data(profile, role)
+
+    def _own_data(self, profile: Profile, role: int) -> str | None:
+        if role == ID_ROLE:
+            return profile.id
+        if role == MODEL_ROLE:
+            return profile.model
+        if role == FAULT_ROLE:
+            return fault_text(profile)
+        if role == SEARCH_ROLE:
+            return f"{profile.name} {profile.model}"
+        return None

@@ -1,0 +1,72 @@
+"""What the servers half says while there is no server."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app.gui.mirror import Mirror
+from app.gui.theme import theme
+from app.gui.widgets import icons
+from app.gui.widgets.button_icon import set_button_icon
+
+_ICON = 40
+
+
+class EmptyServers(QWidget):
+    """Says what to do first, with a button for it."""
+
+    start_requested = Signal(object)  # str, a profile id
+    new_requested = Signal()
+
+    def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._mirror = mirror
+        self._demo_id: str | None = None
+        self._icon = QLabel(self)
+        self._title = QLabel(self.tr("No server is running"), self)
+        self._title.setFont(theme().font("tile"))
+        self._text = QLabel(self)
+        self._text.setFont(theme().font("body"))
+        self._text.setObjectName("emptyText")
+        self._text.setWordWrap(True)
+        self.button = QPushButton(self)
+        self.button.clicked.connect(self._on_clicked)
+        centre = Qt.AlignmentFlag.AlignHCenter
+        column = QVBoxLayout(self)
+        column.addStretch(2)
+        for widget, space in ((self._icon, 12), (self._title, 4), (self._text, 16)):
+            widget.setAlignment(centre)
+            column.addWidget(widget, 0)
+            column.addSpacing(space)
+        column.addWidget(self.button, 0, centre)
+        column.addStretch(3)
+        self.apply_theme()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Offer the demo when there is one, a new profile when there is none at all."""
+        profiles = self._mirror.profiles.values()
+        self._demo_id = next((p.id for p in profiles if p.is_demo), None)
+        if self._mirror.profiles:
+            self._text.setText(self.tr("Choose a profile above and press Start."))
+        else:
+            self._text.setText(self.tr("A profile names a model and how to serve it."))
+        demo, new = self.tr("Start the demo"), self.tr("New profile")
+        self.button.setText(demo if self._demo_id else new)
+        self.button.setVisible(self._demo_id is not None or not self._mirror.profiles)
+        self._dress()
+
+    def _on_clicked(self) -> None:
+        if self._demo_id is None:
+            self.new_requested.emit()
+        else:
+            self.start_requested.emit(self._demo_id)
+
+    def _dress(self) -> None:
+        name = "play" if self._demo_id else "plus"
+        set_button_icon(self.button, name, theme().tokens.tx)
+
+    def apply_theme(self) -> None:
+        """Take the colours of the theme that is in use now."""
+        scale = max(2.0, self.devicePixelRatioF())
+        self._icon.setPixmap(icons.pixmap("server", theme().tokens.tx3, _ICON, scale))
+        self._dress()

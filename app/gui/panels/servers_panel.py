@@ -1,0 +1,255 @@
+"""The right half of the main window: profiles to start, memory, and the servers' tiles."""
+
+import time
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QApplication, QStackedWidget, QVBoxLayout, QWidget
+
+from app.gui.mirror import Mirror
+from app.gui.panels.empty_servers import EmptyServers
+from app.gui.panels.memory_strip import MemoryStrip
+from app.gui.panels.server_tile import ServerTile, TileRequest
+from app.gui.panels.servers_header import ServersHeader
+from app.gui.panels.tile_buttons import TileAction
+from app.gui.panels.tile_grid import SIDE, TileGrid
+from app.gui.theme import theme
+from app.wire.events import Samples
+from app.wire.nouns import Server
+
+_TICK_MS = 1000
+_CLOCK_SLACK_S = 1.5
+"""Two clocks that differ by less are taken as equal, so that shown times do not jitter."""
+_TOP = 16
+_GAP = 12
+
+
+class ServersPanel(QWidget):
+    """Shows every server of the mirror and says what the user wants; it asks no engine itself.
+
+    Nothing is painted that cannot be seen: figures go only to tiles with a visible part, and to
+    the others when they come into view.
+    """
+
+    start_requested = Signal(object)  # str, a profile id
+    stop_requested = Signal(object)  # str, a server id
+    restart_requested = Signal(object)  # str, a server id
+    remove_requested = Signal(object)  # str, a server id
+    log_requested = Signal(object)  # str, a server id
+    copy_url_requested = Signal(object)  # str, a server id
+    edit_requested = Signal(object)  # str, a profile id
+    new_requested = Signal()
+    show_file_requested = Signal(object)  # str, a path on the engine's disk
+    selection_changed = Signal(object)  # str | None, a server id
+
+    def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._mirror = mirror
+        self._selected: str | None = None
+        self._started: str | None = None
+        self._plots_enabled = False
+        self._clock_offset = 0.0
+        self.header = ServersHeader(mirror, self)
+        self.memory_strip = MemoryStrip(mirror, self)
+        self.grid = TileGrid(self)
+        self._empty = EmptyServers(mirror, self)
+        self._pages = QStackedWidget(self)
+        self._timer = QTimer(self)
+        self._timer.setInterval(_TICK_MS)
+        self._timer.timeout.connect(self._on_second)
+        self._lay_out()
+        self._connect()
+        for server in mirror.servers.values():
+            self._on_server_changed(server)
+
+    def _lay_out(self) -> None:
+        self._pages.addWidget(self._empty)
+        self._pages.addWidget(self.grid)
+        head = QVBoxLayout()
+        head.setContentsMargins(SIDE, _TOP, SIDE, 0)
+        head.setSpacing(_GAP)
+        head.addWidget(self.header)
+        head.addWidget(self.memory_strip)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(_GAP - 3)
+        column.addLayout(head)
+        column.addWidget(self._pages, 1)
+
+    def _connect(self) -> None:
+        mirror, header = self._mirror, self.header
+        mirror.server_changed.connect(self._on_server_changed)
+        mirror.server_removed.connect(self._on_server_removed)
+        mirror.sampled.connect(self._on_sampled)
+        mirror.profiles_changed.connect(self._on_profiles_changed)
+        mirror.engine_changed.connect(self._on_engine_changed)
+        header.start_requested.connect(self._on_start_requested)
+        header.edit_requested.connect(self.edit_requested)
+        header.new_requested.connect(self.new_requested)
+        header.show_file_requested.connect(self.show_file_requested)
+        self._empty.start_requested.connect(self._on_start_requested)
+        self._empty.new_requested.connect(self.new_requested)
+        self.grid.view_moved.connect(self._refresh_stale)
+        theme().changed.connect(self._on_theme_changed)
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            app.focusChanged.connect(self._on_focus_changed)
+
+    @property
+    def last_profile_id(self) -> str | None:
+        """The profile that was chosen last; setting one that is not there yet waits for it."""
+        return self.header.picker.wanted_id()
+
+    @last_profile_id.setter
+    def last_profile_id(self, profile_id: str | None) -> None:
+        self.header.picker.choose(profile_id)
+
+    def focus_picker(self) -> None:
+        """Move the keyboard focus to the profile picker."""
+        self.header.picker.edit_text()
+
+    def start_chosen(self) -> None:
+        """Do what a press on Start does."""
+        self.header.start_button.click()
+
+    def selected_id(self) -> str | None:
+        """Return the server that shortcuts name, None when no tile is selected."""
+        return self._selected
+
+    def tile(self, server_id: str) -> ServerTile | None:
+        """Return the tile of a server."""
+        return self.grid.tiles.get(server_id)
+
+    def enable_plots(self) -> None:
+        """Draw sparklines from now on. Call it once pyqtgraph was imported."""
+        self._plots_enabled = True
+        for tile in self.grid.tiles.values():
+            tile.plots_enabled = True
+            tile.is_stale = True
+        self._refresh_stale()
+
+    def select(self, server_id: str | None) -> None:
+        """Select a tile; the selection never moves by itself."""
+        if server_id == self._selected or (server_id and server_id not in self.grid.tiles):
+            return
+        for tile in self.grid.tiles.values():
+            tile.set_selected(tile.server.id == server_id)
+        self._selected = server_id
+        self.selection_changed.emit(server_id)
+
+    def _now(self) -> float:
+        return time.time() + self._clock_offset
+
+    def _is_seen(self) -> bool:
+        return self.isVisible() and not self.window().isMinimized()
+
+    def _on_server_changed(self, server: Server) -> None:
+        tile = self.grid.tiles.get(server.id)
+        if tile is None:
+            tile = self._make_tile(server)
+        else:
+            tile.show_server(server, self._now())
+        self.memory_strip.refresh()
+        self.header.refresh()
+        if self._is_seen() and not tile.visibleRegion().isEmpty():
+            self._show_figures(tile)
+
+    def _make_tile(self, server: Server) -> ServerTile:
+        tile = ServerTile(server)
+        tile.plots_enabled = self._plots_enabled
+        tile.requested.connect(self._on_tile_requested)
+        tile.selected.connect(self.select)
+        self.grid.add(tile)
+        tile.show_time(self._now())
+        self._pages.setCurrentWidget(self.grid)
+        if self._selected is None or self._started == server.id:
+            self._started = None
+            self.select(server.id)
+        return tile
+
+    def _on_server_removed(self, server_id: str) -> None:
+        if server_id == self._selected:
+            self.select(None)
+        self.grid.remove(server_id)
+        self.memory_strip.forget(server_id)
+        self.header.refresh()
+        if not self.grid.tiles:
+            self._pages.setCurrentWidget(self._empty)
+
+    def _on_sampled(self, samples: Samples) -> None:
+        offset = samples.at - time.time()
+        if abs(offset - self._clock_offset) > _CLOCK_SLACK_S:
+            self._clock_offset = offset if abs(offset) > _CLOCK_SLACK_S else 0.0
+        for tile in self.grid.tiles.values():
+            tile.is_stale = True
+        if self._is_seen():
+            self.memory_strip.refresh()
+            self._refresh_stale()
+
+    def _refresh_stale(self) -> None:
+        if self._is_seen():
+            for tile in self.grid.visible_tiles():
+                if tile.is_stale:
+                    tile.show_time(self._now())
+                    self._show_figures(tile)
+
+    def _show_figures(self, tile: ServerTile) -> None:
+        engine = self._mirror.engine
+        machine = None if engine is None else engine.machine
+        tile.show_figures(self._mirror.series.get(tile.server.id), machine)
+
+    def _on_second(self) -> None:
+        if self._is_seen():
+            for tile in self.grid.visible_tiles():
+                tile.show_time(self._now())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._timer.start()
+        self.memory_strip.refresh()
+        # The tiles have a visible part only after this event.
+        QTimer.singleShot(0, self, self._refresh_stale)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._timer.stop()
+
+    def _on_profiles_changed(self) -> None:
+        self.header.refresh()
+        self._empty.refresh()
+
+    def _on_engine_changed(self) -> None:
+        self.memory_strip.refresh()
+        self.header.refresh()
+
+    def _on_theme_changed(self) -> None:
+        self.header.apply_theme()
+        self._empty.apply_theme()
+        self.memory_strip.update()
+        for tile in self.grid.tiles.values():
+            tile.apply_theme()
+
+    def _on_focus_changed(self, _old: QWidget | None, now: QWidget | None) -> None:
+        for server_id, tile in self.grid.tiles.items():
+            if now is not None and (now is tile or tile.isAncestorOf(now)):
+                self.select(server_id)
+
+    def _on_start_requested(self, profile_id: str) -> None:
+        self._started = profile_id
+        self.start_requested.emit(profile_id)
+
+    def _on_tile_requested(self, request: TileRequest) -> None:
+        self.select(request.server_id)
+        match request.action:
+            case TileAction.START:
+                self.start_requested.emit(request.server_id)
+            case TileAction.STOP:
+                self.stop_requested.emit(request.server_id)
+            case TileAction.RESTART:
+                self.restart_requested.emit(request.server_id)
+            case TileAction.REMOVE:
+                self.remove_requested.emit(request.server_id)
+            case TileAction.LOG:
+                self.log_requested.emit(request.server_id)
+            case TileAction.COPY_URL:
+                self.copy_url_requested.emit(request.server_id)

@@ -1,0 +1,171 @@
+"""The buttons of a server tile, and what they do in each state."""
+
+from enum import Enum
+from typing import NamedTuple
+
+from PySide6.QtCore import QCoreApplication, QObject, QRect, Signal
+from PySide6.QtWidgets import QPushButton, QWidget
+
+from app.gui.theme import theme
+from app.gui.widgets import icons
+from app.gui.widgets.button_icon import set_button_icon
+from app.wire.nouns import ServerState
+
+HEIGHT = 28
+_GAP = 8
+
+
+class TileAction(Enum):
+    """What the user can do with a server."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    REMOVE = "remove"
+    LOG = "log"
+    COPY_URL = "copy_url"
+
+
+class _Face(NamedTuple):
+    text: str
+    icon: str
+    action: TileAction
+    tip: str = ""
+    kind: str = ""
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("ServerTile", text)
+
+
+def _faces(state: ServerState) -> tuple[_Face, ...]:
+    stop = _Face(_tr("Stop"), "square", TileAction.STOP)
+    restart = _Face(_tr("Restart"), "rotate-cw", TileAction.RESTART)
+    match state:
+        case ServerState.READY | ServerState.STOPPING:
+            return (stop, restart)
+        case ServerState.STARTING:
+            return (_Face(_tr("Cancel"), "x", TileAction.STOP),)
+        case ServerState.STOPPED:
+            return (
+                _Face(_tr("Start"), "play", TileAction.START),
+                _Face(_tr("Remove"), "x", TileAction.REMOVE, _tr("Remove this tile")),
+            )
+        case ServerState.FAILED:
+            return (
+                _Face(_tr("Start again"), "play", TileAction.START),
+                _Face(_tr("Show log"), "file-text", TileAction.LOG),
+                _Face(_tr("Dismiss"), "x", TileAction.REMOVE, kind="flat"),
+            )
+
+
+class TileButtons(QObject):
+    """Three buttons whose meaning follows the state, and two icons on the right.
+
+    The widgets stay the same in every state, so that keyboard focus has a place to stay.
+    """
+
+    pressed = Signal(object)  # TileAction
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._tile = parent
+        self._faces: tuple[_Face, ...] = ()
+        self._is_open = True
+        self._lent: QPushButton | None = None
+        self._main = [self._button(index) for index in range(3)]
+        self._log = self._icon_button(_tr("Show log"), TileAction.LOG)
+        self._copy = self._icon_button(_tr("Copy URL"), TileAction.COPY_URL)
+        self._icons = ((self._copy, "copy"), (self._log, "file-text"))
+
+    def _button(self, index: int) -> QPushButton:
+        button = QPushButton(self._tile)
+        button.clicked.connect(lambda: self._press(index))
+        return button
+
+    def _icon_button(self, text: str, action: TileAction) -> QPushButton:
+        button = QPushButton(self._tile)
+        button.setProperty("kind", "flat")
+        button.setFixedWidth(HEIGHT)
+        button.setToolTip(text)
+        button.setAccessibleName(text)
+        button.clicked.connect(lambda: self.pressed.emit(action))
+        return button
+
+    def _press(self, index: int) -> None:
+        if index < len(self._faces):
+            self.pressed.emit(self._faces[index].action)
+
+    def texts(self) -> list[str]:
+        """Return what the visible main buttons say, from the left."""
+        return [face.text for face in self._faces]
+
+    def show_state(self, state: ServerState, name: str) -> bool:
+        """Give the buttons the meaning they have in `state`; return True on a change."""
+        faces = _faces(state)
+        self._log.setVisible(state is not ServerState.FAILED)
+        self._copy.setVisible(state in (ServerState.READY, ServerState.STOPPING))
+        if faces == self._faces:
+            return False
+        self._faces = faces
+        for index, button in enumerate(self._main):
+            button.setVisible(index < len(faces))
+            if index < len(faces):
+                self._dress(button, faces[index], name)
+        return True
+
+    def _dress(self, button: QPushButton, face: _Face, name: str) -> None:
+        button.setText(face.text)
+        button.setToolTip(face.tip)
+        button.setAccessibleName(f"{face.text}, {name}")
+        if button.property("kind") != face.kind:
+            button.setProperty("kind", face.kind)
+            button.style().unpolish(button)
+            button.style().polish(button)
+        _draw_icon(button, face)
+
+    def apply_theme(self) -> None:
+        """Draw the icons again in the theme's colours."""
+        self._draw_icons()
+        for button, name in self._icons:
+            button.setIcon(icons.icon(name, theme().tokens.tx2))
+
+    def _draw_icons(self) -> None:
+        for face, button in zip(self._faces, self._main, strict=False):
+            _draw_icon(button, face)
+
+    def set_open(self, is_open: bool) -> None:
+        """Take presses, or not while something is under way. Focus waits on the tile meanwhile."""
+        if is_open == self._is_open:
+            return
+        self._is_open = is_open
+        for button in self._main:
+            if not is_open and button.hasFocus():
+                # Qt would move focus on to the next button.
+                self._lent = button
+                self._tile.setFocus()
+            button.setEnabled(is_open)
+        self._draw_icons()
+        if is_open and self._lent is not None:
+            if self._tile.hasFocus() and self._lent.isVisible():
+                self._lent.setFocus()
+            self._lent = None
+
+    def place(self, room: QRect) -> QRect:
+        """Lay the buttons out in `room`; return what is left between them."""
+        left = room.left()
+        for button in self._main[: len(self._faces)]:
+            width = button.sizeHint().width()
+            button.setGeometry(left, room.top(), width, HEIGHT)
+            left += width + _GAP
+        right = room.right() + 1
+        for button, _ in reversed(self._icons):
+            # A place is kept for a hidden icon: nothing moves when it comes.
+            right -= HEIGHT
+            button.setGeometry(right, room.top(), HEIGHT, HEIGHT)
+        return QRect(left + 4, room.top(), max(0, right - left - 12), HEIGHT)
+
+
+def _draw_icon(button: QPushButton, face: _Face) -> None:
+    tokens = theme().tokens
+    set_button_icon(button, face.icon, tokens.tx if button.isEnabled() else tokens.tx3)

@@ -1,0 +1,167 @@
+"""What a server tile says: states, times, figures and the sentences for a screen reader."""
+
+from math import ceil, isnan
+from typing import NamedTuple
+
+from PySide6.QtCore import QCoreApplication
+
+from app.gui import format as fmt
+from app.gui.mirror import Series
+from app.wire.metrics import METRICS
+from app.wire.nouns import Machine, Phase, Server, ServerState
+
+TILE_METRICS = ("tokens_per_s", "memory_bytes", "cpu_percent", "gpu_percent")
+"""The four figures with a sparkline, in order."""
+
+LABELS = {m.name: m.label for m in METRICS}
+_HELP = {m.name: m.help for m in METRICS}
+
+_TOKENS_FLOOR = 20.0
+"""Tokens/s that fill the plot at least, so that a slow start does not look like full speed."""
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("ServerTile", text)
+
+
+class Status(NamedTuple):
+    """The word in the pill, and the palette tokens of word and tint."""
+
+    word: str
+    ink: str
+    tint: str
+
+
+def status(server: Server, requests_open: float | None) -> Status:
+    """Return the state of a server in one or two words."""
+    match server.state:
+        case ServerState.READY if requests_open:
+            found = Status(_tr("Generating"), "acc", "accs")
+        case ServerState.READY:
+            found = Status(_tr("Ready"), "ok", "oks")
+        case ServerState.STARTING:
+            is_loading = server.phase is Phase.LOADING
+            word = _tr("Loading model") if is_loading else _tr("Starting")
+            found = Status(word, "warn", "warns")
+        case ServerState.STOPPING:
+            found = Status(_tr("Stopping"), "tx2", "chip")
+        case ServerState.STOPPED:
+            found = Status(_tr("Stopped"), "tx2", "chip")
+        case ServerState.FAILED:
+            found = Status(_tr("Failed"), "bad", "bads")
+    return found
+
+
+def when(server: Server, now: float) -> str:
+    """Return the time that matters: up since, starting since, or stopped how long ago."""
+    match server.state:
+        case ServerState.READY:
+            since = server.ready_at or server.started_at or server.state_since
+            return fmt.duration(now - since)
+        case ServerState.STARTING:
+            elapsed = fmt.duration(now - (server.started_at or server.state_since))
+            if server.progress is None:
+                return elapsed
+            return f"{server.progress:.0%} · {elapsed}"
+        case ServerState.STOPPING:
+            return fmt.duration(now - server.state_since)
+        case ServerState.STOPPED | ServerState.FAILED:
+            return fmt.ago(now - server.state_since)
+
+
+def figure(metric: str, value: float | None) -> tuple[str, str]:
+    """Return number and unit of one of TILE_METRICS."""
+    match metric:
+        case "memory_bytes":
+            return fmt.memory(value)
+        case "tokens_per_s":
+            # The label carries the unit.
+            return ("0" if value == 0 else fmt.rate(value)[0]), ""
+        case _:
+            return fmt.percent(value)
+
+
+def tip(metric: str, server: Server, value: float | None, scale: float) -> str:
+    """Return what a metric means and how its plot is scaled, or why it is unknown."""
+    if not server.state.has_process:
+        return _tr("The server is not running.")
+    if value is None and metric == "gpu_percent":
+        return _tr("This computer does not report GPU use for each program.")
+    if value is None and server.state is ServerState.STARTING:
+        return _tr("There are no figures yet, the server is starting.")
+    if value is None:
+        return _tr("This figure could not be read.")
+    return f"{_HELP[metric]}\n" + _tr("Plot: the last 2 minutes, 0 to {top}.").format(
+        top=_scale_text(metric, scale)
+    )
+
+
+def _scale_text(metric: str, scale: float) -> str:
+    match metric:
+        case "memory_bytes":
+            return fmt.memory_text(scale)
+        case "tokens_per_s":
+            return f"{scale:.0f} tok/s"
+        case _:
+            return f"{scale:.0f} %"
+
+
+def scale(metric: str, peak: float, machine: Machine | None) -> float:
+    """Return the top of a metric's plot. It depends on the machine and the highest value so far.
+
+    It never shrinks while a server runs, so that a line means the same all the time.
+    """
+    match metric:
+        case "memory_bytes" if machine is not None:
+            return max(float(machine.gpu_limit_bytes or machine.memory_bytes), peak)
+        case "memory_bytes":
+            return max(peak, 2.0**30)
+        case "cpu_percent":
+            return max(100.0, ceil(peak / 100) * 100.0)
+        case "tokens_per_s":
+            return max(_TOKENS_FLOOR, ceil(peak / 10) * 10.0)
+        case _:
+            return 100.0
+
+
+def peak(series: Series, metric: str) -> float:
+    """Return the highest known value in a metric's history, 0 when nothing is known."""
+    return max((v for v in series.history(metric) if not isnan(v)), default=0.0)
+
+
+def totals(server: Server, series: Series | None) -> tuple[str, str]:
+    """Return the texts for tokens since the start and for open requests; empty before the start."""
+    if server.state is not ServerState.READY or series is None:
+        return "", ""
+    tokens = series.latest("tokens_total")
+    opened = series.latest("requests_open")
+    first = _tr("{count} tokens").format(count=fmt.count(tokens))
+    if opened is None:
+        return first, ""
+    if opened == 0:
+        return first, _tr("No open requests")
+    if opened == 1:
+        return first, _tr("1 request open")
+    return first, _tr("{count} requests open").format(count=fmt.count(opened))
+
+
+def spoken_name(server: Server, word: str) -> str:
+    """Return what a screen reader says when it reaches the tile."""
+    return _tr("{name}, server, {state}. Model {model}.").format(
+        name=server.name, state=word.lower(), model=server.model
+    )
+
+
+def spoken_figures(server: Server, series: Series | None) -> str:
+    """Return the figures of a tile as sentences, or the reason why it failed."""
+    if server.failure is not None and server.state is ServerState.FAILED:
+        return f"{server.failure.message} {server.failure.hint}".strip()
+    if series is None or not server.state.has_process:
+        return ""
+    parts: list[str] = []
+    for metric in TILE_METRICS:
+        value = series.latest(metric)
+        if value is not None:
+            parts.append(f"{LABELS[metric]} " + " ".join(figure(metric, value)).strip())
+    texts = [", ".join(parts), *totals(server, series)]
+    return " ".join(f"{text}." for text in texts if text)

@@ -1,0 +1,1 @@
+"""Everything of the GUI that may block: each piece of work runs in a QThread."""

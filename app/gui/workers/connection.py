@@ -1,0 +1,91 @@
+"""Which engine the window talks to, and how it was found or started."""
+
+import os
+from dataclasses import dataclass
+
+from app.client import credentials, launch
+from app.client.api import Api
+from app.wire.errors import AppError
+from app.wire.nouns import EngineInfo
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A way to one engine."""
+
+    url: str
+    key: str | None
+    info: EngineInfo
+    owned: launch.OwnedEngine | None = None
+    """The process, when this app started the engine and ends it at quit."""
+
+
+class KeyWanted(AppError):
+    """An engine that this app did not start wants a key."""
+
+    def __init__(self, url: str, *, was_wrong: bool) -> None:
+        sentence = f"The engine at {url} asks for a key."
+        if was_wrong:
+            sentence = f"The engine at {url} does not accept this key."
+        super().__init__(sentence)
+        self.url = url
+        self.was_wrong = was_wrong
+
+
+def connect(url: str | None, key: str | None = None) -> Connection:
+    """Return a connection to the engine at `url`, else to this home's own, started if need be.
+
+    Blocks up to 30 s. `key` is one that the user has just typed. Raises KeyWanted, or AppError.
+    """
+    if url is None:
+        found = launch.find()
+        if found is None:
+            return _start()
+        url = found.url
+    return _attach(url, key)
+
+
+def _start() -> Connection:
+    key = os.environ.get(launch.KEY_VARIABLE)
+    owned = launch.start_owned(key)
+    try:
+        with Api(owned.address.url, _first_key(key)) as api:
+            return Connection(owned.address.url, _first_key(key), api.engine(), owned)
+    except AppError:
+        owned.stop()
+        raise
+
+
+def _attach(url: str, typed: str | None) -> Connection:
+    key = typed or _first_key(os.environ.get(launch.KEY_VARIABLE)) or credentials.load_key(url)
+    try:
+        with Api(url, key) as api:
+            return Connection(url, key, api.engine())
+    except AppError as error:
+        if error.status == 401:
+            raise KeyWanted(url, was_wrong=key is not None) from error
+        raise
+
+
+def _first_key(text: str | None) -> str | None:
+    """Return the first of several comma-separated keys."""
+    keys = [part.strip() for part in (text or "").split(",") if part.strip()]
+    return keys[0] if keys else None
+
+
+def remember_key(url: str, key: str) -> str:
+    """Keep a key for the next time and return where, in words. Raises AppError."""
+    try:
+        return credentials.store_key(url, key)
+    except OSError as error:
+        raise AppError(f"The key could not be stored: {error.strerror or error}.") from error
+
+
+def forget_key(url: str) -> None:
+    """Remove a stored key."""
+    credentials.forget_key(url)
+
+
+def has_stored_key(url: str) -> bool:
+    """Return True when a key for this engine is stored."""
+    return credentials.load_key(url) is not None

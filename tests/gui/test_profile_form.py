@@ -1,0 +1,210 @@
+"""The profile form and the log window, as a user fills and reads them."""
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit
+from pytestqt.qtbot import QtBot
+
+from app.gui.dialogs.log_view import LogView
+from app.gui.dialogs.option_row import parse_option
+from app.gui.dialogs.profile_form import ProfileForm
+from app.gui.widgets.switch import Switch
+from app.wire.nouns import Model, ModelSource, Profile, ProfileDraft
+from app.wire.options import Option, OptionKind, RuntimeInfo
+
+K = OptionKind
+OPTIONS = (
+    Option("max_tokens", "--max-tokens", K.INT, "Longest answer", "How long.", default=512,
+           minimum=1, maximum=1_000_000, unit="tokens", group="Answers", is_basic=True),
+    Option("temp", "--temp", K.FLOAT, "Temperature", "How wild.", default=0.0, minimum=0.0,
+           maximum=5.0, group="Answers", is_basic=True),
+    Option("top_k", "--top-k", K.INT, "Top k", "Only so many.", default=0, minimum=0,
+           group="Answers"),
+    Option("args", "--args", K.JSON, "Arguments", "For the template.", group="Prompt"),
+    Option("trust", "--trust", K.FLAG, "Trust code", "Runs code.", default=False, group="Model"),
+    Option("cache", "--cache", K.SIZE, "Cache", "Memory.", group="Model"),
+    Option("level", "--level", K.CHOICE, "Log detail", "How much.", default="INFO",
+           choices=("INFO", "DEBUG"), group="Log"),
+)  # fmt: skip
+RUNTIME = RuntimeInfo("mlx_lm", "mlx-lm", "0.32.2", OPTIONS)
+MODELS = [
+    Model("mlx-community/Qwen3-4B-4bit", "Qwen3-4B-4bit", "mlx-community", ModelSource.HUB, "/a",
+          1),
+    Model("mlx-community/Broken", "Broken", "mlx-community", ModelSource.HUB, "/b", 1,
+          problem="It has no weights."),
+]  # fmt: skip
+
+
+def form(qtbot: QtBot, profile: Profile | None = None) -> ProfileForm:
+    dialog = ProfileForm(RUNTIME, profile, MODELS)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitExposed(dialog)
+    return dialog
+
+
+def field(dialog: ProfileForm, name: str) -> QLineEdit:
+    control = dialog.rows[name].control
+    assert isinstance(control, QLineEdit)
+    return control
+
+
+def texts(dialog: ProfileForm) -> list[str]:
+    return [label.text() for label in dialog.findChildren(QLabel) if label.isVisible()]
+
+
+def save(qtbot: QtBot, dialog: ProfileForm) -> ProfileDraft:
+    with qtbot.waitSignal(dialog.submitted, timeout=1000) as blocker:
+        qtbot.mouseClick(dialog.save_button, Qt.MouseButton.LeftButton)
+    assert blocker.args is not None
+    return blocker.args[0]
+
+
+def test_form_unset_options_are_not_in_the_profile(qtbot: QtBot) -> None:
+    dialog = form(qtbot)
+    dialog.name_field.setText(" Chat ")
+    dialog.model_field.setEditText("mlx-community/Qwen3-4B-4bit")
+    assert save(qtbot, dialog) == ProfileDraft("Chat", "mlx-community/Qwen3-4B-4bit", "mlx_lm")
+
+
+def test_form_default_is_a_placeholder(qtbot: QtBot) -> None:
+    dialog = form(qtbot)
+    assert field(dialog, "max_tokens").placeholderText() == "Default: 512 tokens"
+    assert field(dialog, "max_tokens").text() == ""
+    assert field(dialog, "cache").placeholderText() == "Not set"
+
+
+def test_form_basic_options_in_sight_others_behind_all_options(qtbot: QtBot) -> None:
+    dialog = form(qtbot)
+    assert field(dialog, "max_tokens").isVisible()
+    assert not field(dialog, "top_k").isVisible()
+    assert "Log" not in texts(dialog)
+    qtbot.mouseClick(dialog.all_button, Qt.MouseButton.LeftButton)
+    assert field(dialog, "top_k").isVisible()
+    assert "Log" in texts(dialog)
+
+
+def test_form_option_that_the_profile_sets_is_in_sight(qtbot: QtBot) -> None:
+    profile = Profile("a", "A", "m", options={"top_k": 40}, revision="r1")
+    dialog = form(qtbot, profile)
+    assert field(dialog, "top_k").isVisible()
+    assert field(dialog, "top_k").text() == "40"
+
+
+def test_form_every_kind_of_value_reaches_the_draft(qtbot: QtBot) -> None:
+    dialog = form(qtbot, Profile("a", "A", "m", options={"unknown": 1}, revision="r1"))
+    field(dialog, "max_tokens").setText("100")
+    field(dialog, "temp").setText("0.7")
+    field(dialog, "args").setText('{"enable_thinking": false}')
+    field(dialog, "cache").setText("4G")
+    trust, level = dialog.rows["trust"].control, dialog.rows["level"].control
+    assert isinstance(trust, Switch)
+    assert isinstance(level, QComboBox)
+    trust.setChecked(True)
+    level.setCurrentText("DEBUG")
+    draft = save(qtbot, dialog)
+    assert draft.revision == "r1"
+    assert draft.options == {
+        "unknown": 1, "max_tokens": 100, "temp": 0.7, "args": '{"enable_thinking": false}',
+        "cache": "4G", "trust": True, "level": "DEBUG",
+    }  # fmt: skip
+
+
+def test_form_wrong_value_is_told_at_the_field_at_once_and_not_submitted(qtbot: QtBot) -> None:
+    dialog = form(qtbot)
+    dialog.name_field.setText("Chat")
+    dialog.model_field.setEditText("m")
+    qtbot.keyClicks(field(dialog, "max_tokens"), "0")
+    advice = "Enter a whole number from 1 to 1\u2009000\u2009000."
+    assert advice in texts(dialog)
+    with qtbot.assertNotEmitted(dialog.submitted):
+        qtbot.mouseClick(dialog.save_button, Qt.MouseButton.LeftButton)
+    qtbot.keyClicks(field(dialog, "max_tokens"), "\b12")
+    field(dialog, "max_tokens").setText("12")
+    assert advice not in texts(dialog)
+    assert save(qtbot, dialog).options == {"max_tokens": 12}
+
+
+def test_form_wrong_hidden_value_is_brought_into_sight(qtbot: QtBot) -> None:
+    dialog = form(qtbot)
+    dialog.name_field.setText("Chat")
+    dialog.model_field.setEditText("m")
+    field(dialog, "top_k").setText("-1")
+    qtbot.mouseClick(dialog.save_button, Qt.MouseButton.LeftButton)
+    assert field(dialog, "top_k").isVisible()
+    assert "Enter a whole number of at least 0." in texts(dialog)
+
+
+def test_form_without_name_and_model_says_so(qtbot: QtBot) -> None:
+    dialog = form(qtbot)
+    with qtbot.assertNotEmitted(dialog.submitted):
+        qtbot.mouseClick(dialog.save_button, Qt.MouseButton.LeftButton)
+    assert {"Enter a name.", "Choose a model."} <= set(texts(dialog))
+
+
+def test_form_model_with_a_problem_says_it(qtbot: QtBot) -> None:
+    dialog = form(qtbot)
+    dialog.model_field.setEditText("mlx-community/Broken")
+    assert "It has no weights." in texts(dialog)
+
+
+def test_form_refused_draft_shows_why_and_can_be_sent_again(qtbot: QtBot) -> None:
+    dialog = form(qtbot, Profile("a", "A", "m"))
+    save(qtbot, dialog)
+    assert not dialog.save_button.isEnabled()
+    dialog.show_error("The name A is taken.")
+    assert "The name A is taken." in texts(dialog)
+    save(qtbot, dialog)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("max_tokens", "many"), ("max_tokens", "1.5"), ("temp", "nan"), ("temp", "6"),
+     ("args", "[1]"), ("args", "{"), ("cache", "4 GB"), ("cache", "-1")],
+)  # fmt: skip
+def test_option_text_that_does_not_work_is_refused_with_advice(name: str, text: str) -> None:
+    option = next(option for option in OPTIONS if option.name == name)
+    with pytest.raises(ValueError, match=r"^Enter .*\.$"):
+        parse_option(option, text)
+
+
+def log(qtbot: QtBot, lines: int) -> LogView:
+    view = LogView("coding", "Coding assistant")
+    qtbot.addWidget(view)
+    view.set_text("".join(f"line {n}\n" for n in range(lines)))
+    view.show()
+    qtbot.waitExposed(view)
+    return view
+
+
+def test_log_follows_the_end_until_the_user_scrolls_up(qtbot: QtBot) -> None:
+    view = log(qtbot, 200)
+    bar = view.text_view.verticalScrollBar()
+    view.set_text("".join(f"line {n}\n" for n in range(300)))
+    assert bar.value() == bar.maximum()
+    bar.triggerAction(bar.SliderAction.SliderPageStepSub)
+    place = bar.value()
+    view.set_text("".join(f"line {n}\n" for n in range(400)))
+    assert not view.follow_box.isChecked()
+    assert bar.value() == place
+    bar.triggerAction(bar.SliderAction.SliderToMaximum)
+    assert view.follow_box.isChecked()
+
+
+def test_log_asks_for_its_server_while_visible_only(qtbot: QtBot) -> None:
+    view = LogView("coding", "Coding assistant")
+    qtbot.addWidget(view)
+    with qtbot.waitSignal(view.refresh_wanted, timeout=1000) as blocker:
+        view.show()
+    assert blocker.args == ["coding"]
+    view._timer.setInterval(5)
+    with qtbot.waitSignal(view.refresh_wanted, timeout=1000):
+        pass
+    view.hide()
+    assert not view._timer.isActive()
+
+
+def test_log_copy_all_puts_the_text_on_the_clipboard(qtbot: QtBot) -> None:
+    view = log(qtbot, 3)
+    qtbot.mouseClick(view.copy_button, Qt.MouseButton.LeftButton)
+    assert QApplication.clipboard().text() == "line 0\nline 1\nline 2\n"

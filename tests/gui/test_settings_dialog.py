@@ -1,0 +1,269 @@
+"""The settings window and the About window, by what they show and what they tell."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QInputDialog,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QToolButton,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from app import __version__
+from app.gui.dialogs.about import AboutDialog
+from app.gui.dialogs.setting_row import SettingRow
+from app.gui.dialogs.settings import SettingsDialog
+from app.gui.theme import DARK, LIGHT, theme
+from app.gui.widgets.switch import Switch
+from app.wire.settings import BY_NAME, SETTINGS, SettingState, SettingValue
+
+LEFT = Qt.MouseButton.LeftButton
+T = TypeVar("T", bound=QWidget)
+
+
+@pytest.fixture(params=["light", "dark"])
+def mode(request: pytest.FixtureRequest) -> Iterator[str]:
+    theme().set_mode(request.param)
+    yield request.param
+    theme().set_mode("system")
+
+
+def states(**changes: tuple[SettingValue, str]) -> dict[str, SettingState]:
+    values = {s.name: (s.default, "default") for s in SETTINGS} | changes
+    return {name: SettingState(name, *pair) for name, pair in values.items()}
+
+
+def open_dialog(qtbot: QtBot, *, has_key: bool = False, **changes: object) -> SettingsDialog:
+    dialog = SettingsDialog(
+        states(**changes),  # type: ignore[arg-type]
+        key_note="Kept in the keychain.",
+        has_key=has_key,
+    )
+    qtbot.addWidget(dialog)
+    with qtbot.waitExposed(dialog):
+        dialog.show()
+    return dialog
+
+
+def go_to(qtbot: QtBot, dialog: SettingsDialog, page: str) -> None:
+    tabs = dialog.findChildren(QToolButton)
+    qtbot.mouseClick(next(t for t in tabs if t.accessibleName() == page), LEFT)
+
+
+def control(dialog: SettingsDialog, kind: type[T], name: str) -> T:
+    return next(c for c in dialog.findChildren(kind) if c.accessibleName() == BY_NAME[name].label)
+
+
+def texts(widget: QWidget) -> str:
+    return "\n".join(label.text() for label in widget.findChildren(QLabel) if label.isVisible())
+
+
+def button(dialog: QWidget, name: str) -> QPushButton:
+    buttons = dialog.findChildren(QPushButton)
+    return next(b for b in buttons if name in (b.text(), b.accessibleName()))
+
+
+def test_every_setting_has_a_row_with_label_and_help_on_its_page(qtbot: QtBot, mode: str) -> None:
+    dialog = open_dialog(qtbot)
+    for setting in SETTINGS:
+        go_to(qtbot, dialog, setting.page)
+        shown = texts(dialog)
+        assert setting.label in shown
+        assert setting.help in shown
+        assert dialog.windowTitle() == setting.page
+    assert len(dialog.findChildren(SettingRow)) == len(SETTINGS)
+
+
+def test_texts_of_a_page_are_not_clipped(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot, gateway_port=(9000, "environment"))
+    dialog.show_error("host", "Something long that is wrong with this address. " * 4)
+    for page in dict.fromkeys(setting.page for setting in SETTINGS):
+        dialog.show_page(page)
+        dialog.grab()
+        for label in dialog.findChildren(QLabel):
+            if label.isVisible() and label.wordWrap():
+                assert label.height() >= label.heightForWidth(label.width()), label.text()
+
+
+def test_switch_tells_its_change_at_once(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    switch = control(dialog, Switch, "reduce_motion")
+    with qtbot.waitSignal(dialog.changed) as told:
+        qtbot.mouseClick(switch, LEFT, pos=switch.rect().center())
+    assert told.args == [("reduce_motion", True)]
+
+
+def test_choice_tells_its_value_not_its_label(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    combo = control(dialog, QComboBox, "appearance")
+    with qtbot.waitSignal(dialog.changed) as told:
+        qtbot.keyClick(combo, Qt.Key.Key_Down)
+    assert told.args == [("appearance", "light")]
+
+
+def test_number_is_told_when_it_is_complete(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    dialog.show_page("Network & keys")
+    field = control(dialog, QLineEdit, "gateway_port")
+    told: list[object] = []
+    dialog.changed.connect(told.append)
+    field.selectAll()
+    qtbot.keyClicks(field, "9000")
+    assert told == []
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    field.clearFocus()
+    assert told == [("gateway_port", 9000)]
+    assert dialog.isVisible()
+
+
+def test_number_out_of_range_is_refused_in_words(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    dialog.show_page("Network & keys")
+    field = control(dialog, QLineEdit, "gateway_port")
+    field.selectAll()
+    qtbot.keyClicks(field, "80")
+    with qtbot.assertNotEmitted(dialog.changed):
+        qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert "a whole number from 1024 to 65535" in texts(dialog)
+    field.selectAll()
+    qtbot.keyClicks(field, "8799")
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert "a whole number" not in texts(dialog)
+
+
+def test_folder_dialog_sets_the_path(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    dialog.show_page("Models & storage")
+    qtbot.mouseClick(button(dialog, "Choose Model folder"), LEFT)
+    chooser = dialog.findChild(QFileDialog)
+    assert chooser is not None
+    with qtbot.waitSignal(dialog.changed) as told:
+        chooser.fileSelected.emit("/models")
+    assert told.args == [("hub_cache", "/models")]
+    chooser.close()
+
+
+def test_value_from_the_environment_is_locked_and_named(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot, gateway_port=(9000, "environment"), host=("0.0.0.0", "flag"))  # noqa: S104
+    dialog.show_page("Network & keys")
+    field = control(dialog, QLineEdit, "gateway_port")
+    assert field.text() == "9000"
+    assert not field.isEnabled()
+    assert "Set by MLX_MANAGER_GATEWAY_PORT." in texts(dialog)
+    assert not control(dialog, QLineEdit, "host").isEnabled()
+
+
+def test_restart_is_announced_only_where_it_is_needed(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    assert "Takes effect at the next start." not in texts(dialog)
+    dialog.show_page("Advanced")
+    assert "Takes effect at the next start." in texts(dialog)
+
+
+def test_new_states_are_shown_without_being_told_back(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    with qtbot.assertNotEmitted(dialog.changed):
+        dialog.set_states(states(reduce_motion=(True, "file"), appearance=("dark", "file")))
+    assert control(dialog, Switch, "reduce_motion").isChecked()
+    assert control(dialog, QComboBox, "appearance").currentText() == "Dark"
+
+
+def test_half_typed_text_survives_new_states(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    dialog.show_page("Network & keys")
+    field = control(dialog, QLineEdit, "host")
+    dialog.activateWindow()
+    field.setFocus()
+    qtbot.waitUntil(field.hasFocus)
+    field.selectAll()
+    qtbot.keyClicks(field, "192.168")
+    dialog.set_states(states(reduce_motion=(True, "file")))
+    assert field.text() == "192.168"
+
+
+def test_error_is_shown_at_its_setting_until_the_next_choice(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    dialog.show_error("reduce_motion", "The disk is full.")
+    assert "The disk is full." in texts(dialog)
+    # An answer with the value as it was leaves the message.
+    dialog.set_states(states())
+    assert "The disk is full." in texts(dialog)
+    switch = control(dialog, Switch, "reduce_motion")
+    qtbot.mouseClick(switch, LEFT, pos=switch.rect().center())
+    assert "The disk is full." not in texts(dialog)
+
+
+def test_escape_closes_and_enter_does_not(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    qtbot.keyClick(dialog, Qt.Key.Key_Return)
+    assert dialog.isVisible()
+    qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+    assert not dialog.isVisible()
+
+
+def test_key_is_set_by_a_dialog_that_hides_it(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    dialog.show_page("Network & keys")
+    assert "Kept in the keychain." in texts(dialog)
+    assert "Not set" in texts(dialog)
+    assert not button(dialog, "Forget").isVisible()
+    qtbot.mouseClick(button(dialog, "Set API key"), LEFT)
+    question = dialog.findChild(QInputDialog)
+    assert question is not None
+    assert question.textEchoMode() == QLineEdit.EchoMode.Password
+    question.setTextValue(" abc ")
+    with qtbot.waitSignal(dialog.key_set) as told:
+        question.accept()
+    assert told.args == ["abc"]
+
+
+def test_stored_key_can_be_forgotten(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot, has_key=True)
+    dialog.show_page("Network & keys")
+    assert "Stored" in texts(dialog)
+    with qtbot.waitSignal(dialog.key_forgotten):
+        qtbot.mouseClick(button(dialog, "Forget"), LEFT)
+    dialog.set_has_key(is_stored=False)
+    assert "Not set" in texts(dialog)
+
+
+def test_about_names_version_and_licences_and_closes(qtbot: QtBot, mode: str) -> None:
+    dialog = AboutDialog()
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert __version__ in texts(dialog)
+    for word in ("Qt and PySide6", "LGPL 3", "MLX and mlx-lm", "Lucide icons", "pyqtgraph"):
+        assert word in texts(dialog)
+    assert not dialog.grab().isNull()
+    qtbot.mouseClick(button(dialog, "Close"), LEFT)
+    assert not dialog.isVisible()
+
+
+def luminance(colour: str) -> float:
+    parts = [getattr(QColor(colour), f"{name}F")() for name in ("red", "green", "blue")]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("tokens", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("text", "ground"),
+    [
+        ("tx", "accs"), ("tx2", "accs"), ("tx2", "chip"), ("tx2", "card"), ("tx2", "side"),
+        ("acc", "accs"), ("acc", "card"), ("warn", "card"), ("warn", "accs"), ("warn", "warns"),
+        ("ok", "oks"), ("bad", "card"), ("on_fill", "fill"), ("on_fill", "fill_press"),
+        ("tx3", "field"), ("tx2", "win"), ("tx3", "win"),
+    ],
+)  # fmt: skip
+def test_texts_of_tiles_and_settings_have_contrast(tokens: object, text: str, ground: str) -> None:
+    low, high = sorted(luminance(getattr(tokens, name)) for name in (text, ground))
+    assert (high + 0.05) / (low + 0.05) >= 4.5
