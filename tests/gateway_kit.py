@@ -128,6 +128,14 @@ async def endless(call: Call) -> None:
         await asyncio.sleep(0.005)
 
 
+async def flood(call: Call) -> None:
+    """Sends as fast as it can."""
+    call.writer.write(SSE_HEAD)
+    while not call.hung_up.is_set():
+        call.writer.write(event("x" * 50_000))
+        await call.writer.drain()
+
+
 class FakeServer:
     """Answers as `script` says; HTTP/1.0, one request for each connection."""
 
@@ -238,6 +246,7 @@ class Client:
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
         line, *fields = head.rstrip().split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (f.partition(":") for f in fields)}
+        assert line.startswith("HTTP/1.1 "), line
         return int(line.split(" ")[1]), headers
 
     async def read(self, method: str = "POST") -> Answer:

@@ -1,5 +1,6 @@
 """The gateway in front of a stand-in for mlx_lm.server: routing, rewriting, who is let in."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -19,12 +20,16 @@ from gateway_kit import (
     event,
     get,
     house,
+    json_answer,
     post,
     run,
 )
 
 from app.gateway import Served
+from app.gateway.answer import Answer
 from app.gateway.events import MAX_EVENT_BYTES, EventStream, EventTooLargeError
+from app.gateway.head import parse_head
+from app.gateway.writer import AnswerWriter
 
 
 def test_health_is_open_and_says_only_that() -> None:
@@ -32,8 +37,10 @@ def test_health_is_open_and_says_only_that() -> None:
         async with house(policy=KEYED) as h:
             answer = await h.ask(get("/health"))
             assert (answer.status, answer.body) == (200, b'{"status":"ok"}')
-            head = await h.ask(get("/health", method="HEAD"), "HEAD")
-            assert head.headers["content-length"] == "15"
+            client = await h.connect()
+            await client.send(get("/health", method="HEAD") + get("/health"))
+            assert (await client.read("HEAD")).headers["content-length"] == "15"
+            assert (await client.read()).body == answer.body
 
     run(test())
 
@@ -296,6 +303,17 @@ def test_answer_in_one_piece_keeps_its_length_and_gets_the_clients_name() -> Non
     run(test())
 
 
+def test_bytes_after_the_length_of_an_answer_are_left_out() -> None:
+    async def script(call: Call) -> None:
+        await call.send(json_answer({"id": 1}) + b"junk")
+
+    async def test() -> None:
+        async with house(script) as h:
+            assert (await h.ask(post(ASK))).body == b'{"id": 1}'
+
+    run(test())
+
+
 def test_text_that_looks_like_the_models_name_is_left_alone() -> None:
     text = 'say "model": "default_model" and data: [DONE]\n\n'
 
@@ -335,12 +353,32 @@ def test_thousand_events_arrive_byte_for_byte_however_they_are_cut(cut: int) -> 
     assert stream.is_done
 
 
-def test_events_end_with_crlf_too() -> None:
+@pytest.mark.parametrize("cut", [1, 7, 1000, 1 << 20])
+def test_events_end_with_crlf_too(cut: int) -> None:
     stream = EventStream(model=None, hides_usage=True)
     crlf = (event("a") + USAGE + event("b") + DONE).replace(b"\n", b"\r\n")
-    out = b"".join(stream.feed(crlf[i : i + 1]) for i in range(len(crlf)))
+    out = b"".join(stream.feed(crlf[i : i + cut]) for i in range(0, len(crlf), cut))
     assert out == (event("a") + event("b") + DONE).replace(b"\n", b"\r\n")
     assert stream.is_done
+
+
+def test_nothing_is_written_while_an_event_is_incomplete() -> None:
+    written: list[bytes] = []
+
+    class Transport(asyncio.Transport):
+        def write(self, data: Any) -> None:
+            written.append(bytes(data))
+
+    request = parse_head(post(STREAM).partition(b"{")[0])
+    writer = AnswerWriter(Transport(), request, lambda keeps_alive: None)
+    answer = Answer(writer, server="coding", model="coding", hides_usage=True)
+    answer.feed(SSE_HEAD)
+    # An empty chunk would end the answer: for half an event, and for one that is taken out.
+    for piece in (b"data: {", b"}\n\n", USAGE[:50], USAGE[50:], USAGE):
+        answer.feed(piece)
+    assert written[1:] == [b"a\r\ndata: {}\n\n\r\n"]
+    answer.feed(DONE)
+    assert written[2:] == [b"e\r\n" + DONE + b"\r\n", b"0\r\n\r\n"]
 
 
 def test_event_without_an_end_is_not_kept_for_ever() -> None:

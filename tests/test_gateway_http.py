@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import struct
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from gateway_kit import (
     answer_ok,
     endless,
     event,
+    flood,
     get,
     house,
     post,
@@ -26,6 +29,7 @@ from gateway_kit import (
     until,
 )
 
+from app.gateway import Served, connection
 from app.gateway.connection import Limits
 
 
@@ -107,6 +111,15 @@ def test_well_formed_request_of_the_same_kind_passes() -> None:
             underscore = raw(*START, "Content_Length: 3", LENGTH) + PLAIN
             assert (await h.ask(underscore)).status == 200
             assert [call.json["messages"] for call in h.server.calls] == [MESSAGES] * 3
+
+    run(test())
+
+
+def test_bare_line_feeds_are_refused_without_waiting_for_more() -> None:
+    async def test() -> None:
+        async with house() as h:
+            answer = await h.ask(b"GET /health HTTP/1.1\nHost: localhost\n\n")
+            assert answer.status == 400
 
     run(test())
 
@@ -227,6 +240,22 @@ def test_connection_is_used_again_and_pipelined_requests_are_answered_in_order()
     run(test())
 
 
+@pytest.mark.expect_log("too much ahead")
+def test_too_much_ahead_of_an_answer_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_MAX_AHEAD_BYTES", 1000)
+
+    async def test() -> None:
+        async with house(silent) as h:
+            client = await h.connect()
+            await client.send(post(ASK))
+            await h.server.called.wait()
+            await client.send(b"x" * 2000)
+            assert await client.is_closed()
+            await h.server.calls[0].hung_up.wait()
+
+    run(test())
+
+
 def test_close_is_honoured() -> None:
     async def test() -> None:
         async with house() as h:
@@ -298,6 +327,8 @@ def test_hang_up_reaches_the_server_at_once(script: Any, body: dict[str, Any], h
             elif how == "half close":
                 client.writer.write_eof()
             else:
+                sock = client.writer.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 client.writer.transport.abort()
             await h.server.calls[0].hung_up.wait()
             assert asyncio.get_running_loop().time() - started < 0.5
@@ -347,8 +378,8 @@ def test_slow_reader_makes_the_server_wait_and_loses_nothing() -> None:
             client.writer.transport.pause_reading()
             await client.send(post({**STREAM, "model": "default_model"}))
             await waiting.wait()
-            (connection,) = h.gateway._connections
-            assert connection._transport.get_write_buffer_size() < 512 * 1024
+            (open_one,) = h.gateway._connections
+            assert open_one._transport.get_write_buffer_size() < 512 * 1024
             client.writer.transport.resume_reading()
             answer = await client.read()
             assert answer.is_complete
@@ -362,24 +393,31 @@ def test_slow_reader_makes_the_server_wait_and_loses_nothing() -> None:
 def test_answers_wait_for_a_client_that_sends_but_does_not_read() -> None:
     async def test() -> None:
         async with house() as h:
+            h.directory.stopped = [Served(f"profile {i}", "org/x", True, 1.0) for i in range(500)]
             client = await h.connect()
             client.writer.transport.pause_reading()
-            request = get("/v1/models/" + "x" * 8_000)
-            sent = 0
-            while sent < 60_000_000:
-                client.writer.write(request * 100)
-                try:
-                    await asyncio.wait_for(client.writer.drain(), 0.5)
-                except TimeoutError:
-                    break
-                sent += 100
-                (connection,) = h.gateway._connections
-                assert connection._transport.get_write_buffer_size() < 512 * 1024
-                if connection._is_paused:
-                    break
-            assert connection._is_paused
+            await client.send(get("/v1/models") * 500)
+            await until(lambda: h.gateway._connections)
+            (open_one,) = h.gateway._connections
+            await until(lambda: open_one._is_paused)
+            assert open_one._transport.get_write_buffer_size() < 512 * 1024
             client.writer.transport.resume_reading()
-            for _ in range(sent):
-                assert (await client.read()).status == 404
+            for _ in range(500):
+                assert len((await client.read()).json["data"]) == 501
+
+    run(test())
+
+
+def test_half_close_of_a_client_that_does_not_read_reaches_the_server() -> None:
+    async def test() -> None:
+        async with house(flood) as h:
+            client = await h.connect()
+            client.writer.transport.pause_reading()
+            await client.send(post(STREAM))
+            await h.server.called.wait()
+            (open_one,) = h.gateway._connections
+            await until(lambda: open_one._is_paused)
+            client.writer.write_eof()
+            await h.server.calls[0].hung_up.wait()
 
     run(test())

@@ -15,6 +15,7 @@ from gateway_kit import (
     Client,
     FakeServer,
     event,
+    flood,
     get,
     house,
     json_answer,
@@ -70,6 +71,7 @@ def test_death_in_mid_answer_is_an_error_event_and_a_cut(
     [
         json_answer({"choices": []})[:-3],
         json_answer({"choices": []}, has_length=False)[:-3],
+        b"HTTP/1.0 200 OK\r\nContent-Length: 20\r\n\r\n{}",
         b"HTTP/1.0 200 OK\r\nContent-Type: appli",
         b"",
         b"not http at all\r\n\r\n",
@@ -230,12 +232,6 @@ def test_close_stops_listening_and_cuts_open_answers_within_a_second() -> None:
 
 
 def test_close_cuts_a_client_that_does_not_read() -> None:
-    async def flood(call: Call) -> None:
-        call.writer.write(SSE_HEAD)
-        while not call.hung_up.is_set():
-            call.writer.write(event("x" * 50_000))
-            await call.writer.drain()
-
     async def test() -> None:
         async with house(flood) as h:
             client: Client = await h.connect()

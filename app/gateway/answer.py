@@ -27,7 +27,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?\r\n")
 
 
 class ClientSide(Protocol):
-    """Where an answer goes; each answer ends with one call that is not `*_events` but its last."""
+    """Where an answer goes: whole, as an error, or as events from `start_events` to an end."""
 
     def send_whole(self, body: bytes) -> None:
         """Send a complete success."""

@@ -204,8 +204,6 @@ class Connection(asyncio.Protocol):
             answer,
             lambda: upstream in self._directory.ready(),
         )
-        if self._is_paused:
-            self._exchange.pause()
 
     def _drop_exchange(self) -> bool:
         """Hang up on the server; False when there was nothing under way."""

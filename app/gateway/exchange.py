@@ -34,7 +34,6 @@ class Exchange:
         answer: Answer,
         is_ready: Callable[[], bool],
     ) -> None:
-        self.is_paused = False
         self._client = client
         self._upstream = upstream
         self._request = request
@@ -51,13 +50,11 @@ class Exchange:
 
     def pause(self) -> None:
         """Take nothing more from the server until `resume`."""
-        self.is_paused = True
         if self._link is not None and self._link.transport is not None:
             self._link.transport.pause_reading()
 
     def resume(self) -> None:
         """Take what the server sends again."""
-        self.is_paused = False
         if self._link is not None and self._link.transport is not None:
             self._link.transport.resume_reading()
 
@@ -83,7 +80,7 @@ class Exchange:
         return False
 
     async def _try_once(self) -> bool:
-        link = self._link = _Link(self, self._request, self._answer)
+        link = self._link = _Link(self._request, self._answer)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
@@ -102,12 +99,11 @@ class Exchange:
 class _Link(asyncio.Protocol):
     """One connection to a model server."""
 
-    def __init__(self, exchange: Exchange, request: Sequence[bytes], answer: Answer) -> None:
+    def __init__(self, request: Sequence[bytes], answer: Answer) -> None:
         loop = asyncio.get_running_loop()
         self.has_answer: asyncio.Future[bool] = loop.create_future()
         """True when the answer, or its loss, is in the hands of `answer`; False: try again."""
         self.transport: asyncio.Transport | None = None
-        self._exchange = exchange
         self._request = request
         self._answer = answer
         self._is_dropped = False
@@ -130,15 +126,13 @@ class _Link(asyncio.Protocol):
         self._request = ()
 
     def data_received(self, data: bytes) -> None:
-        if self._is_dropped or self.transport is None:
+        if self._is_dropped:
             return
         if not self.has_answer.done():
             self.has_answer.set_result(True)
         self._answer.feed(data)
         if self._answer.is_over:
             self.drop()
-        elif self._exchange.is_paused:
-            self.transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._is_dropped:
