@@ -7,7 +7,7 @@ import sys
 def main(argv: list[str] | None = None) -> int:
     """Run the mode that the arguments name; without arguments, the app."""
     if getattr(sys, "frozen", False):
-        # Only a frozen program starts itself for multiprocessing; a guard saves 3 MB without it.
+        # Only a frozen program starts itself for multiprocessing; others start faster without.
         import multiprocessing
 
         multiprocessing.freeze_support()

@@ -13,7 +13,15 @@ from app.client.errors import EngineGone, NeedsKey, WrongVersion
 from app.wire import API_VERSION
 from app.wire.errors import AppError, ErrorAnswer, ErrorCode
 from app.wire.events import SILENCE_S, Event, decode_event
-from app.wire.nouns import Download, EngineInfo, Model, Profile, ProfileDraft, Server
+from app.wire.nouns import (
+    Download,
+    EngineInfo,
+    ForeignServer,
+    Model,
+    Profile,
+    ProfileDraft,
+    Server,
+)
 from app.wire.settings import SettingState, SettingValue
 
 if TYPE_CHECKING:
@@ -92,7 +100,10 @@ class Api:
                 f"The engine at {self.url} speaks version {version}, this app {API_VERSION}.",
                 hint="Use the same version of the app on both sides.",
             )
-        return msgspec.convert(facts, EngineInfo)
+        try:
+            return msgspec.convert(facts, EngineInfo)
+        except msgspec.ValidationError as error:
+            raise self._misread(error) from error
 
     def profiles(self) -> list[Profile]:
         """Return all profiles."""
@@ -155,6 +166,14 @@ class Api:
     def scan_models(self) -> None:
         """Have the engine look at its disk again."""
         self._request("POST", "/api/models/scan")
+
+    def foreign(self) -> list[ForeignServer]:
+        """Return the model servers on the engine's computer that it did not start."""
+        return self._get("/api/foreign", list[ForeignServer])
+
+    def stop_foreign(self, foreign_id: str) -> None:
+        """Ask such a server to end; returns when it is gone, up to 10 s later."""
+        self._request("POST", f"/api/foreign/{_part(foreign_id)}/stop")
 
     def downloads(self) -> list[Download]:
         """Return all downloads."""

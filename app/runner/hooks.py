@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,11 @@ from app.runner.events import EventPipe
 
 _log = logging.getLogger("server")
 EXIT_GENERATION_DIED = 71
+_GAPS = 1000
+_FEWEST_GAPS = 50
+_PROGRESS_SIZE = 2
+"""A step of a prompt is told as a pair: tokens read, tokens in all."""
+PROBE_HEADER = "X-Upstream-Probe"
 BACKLOG = 128
 """http.server's own backlog of 5 makes the sixth client of a burst wait a second or be refused."""
 TOKEN_HEADER = "X-Upstream-Token"  # noqa: S105 - the header's name, not a secret
@@ -32,14 +38,39 @@ class Counters:
         self.completion_tokens = 0
         self.requests_open = 0
         self.requests_total = 0
+        self.pulses = 0
         self.changed = threading.Event()
+        self.probing = threading.local()
+        """Has a true `is_probe` in a thread that answers the engine's own probe."""
+        self._pulsed_at = time.monotonic()
+        self._gaps: deque[float] = deque(maxlen=_GAPS)
 
     def add_request(self) -> None:
         """Count a request that is being answered from now on."""
         with self._lock:
+            if self.requests_open == 0:
+                # The silence between two requests is none.
+                self._pulsed_at = time.monotonic()
             self.requests_open += 1
             self.requests_total += 1
         self.changed.set()
+
+    def pulse(self) -> None:
+        """Take notice that the generation thread has done something."""
+        now = time.monotonic()
+        if self.requests_open:
+            self._gaps.append(now - self._pulsed_at)
+        self._pulsed_at = now
+        self.pulses += 1
+
+    def silent_s(self) -> float:
+        """Return for how long requests have been open without a pulse; 0 when none is open."""
+        return time.monotonic() - self._pulsed_at if self.requests_open else 0.0
+
+    def slow_gap_s(self) -> float:
+        """Return the 99th percentile of the last gaps between pulses, 0 while there are few."""
+        gaps = sorted(self._gaps.copy())
+        return gaps[int(len(gaps) * 0.99)] if len(gaps) >= _FEWEST_GAPS else 0.0
 
     def end_request(self) -> None:
         """Count a request as answered or given up."""
@@ -109,11 +140,20 @@ def _count_tokens(server: Any, counters: Counters) -> None:
     """
 
     class CountingQueue(server.Queue):
+        def __init__(self, maxsize: int = 0) -> None:
+            super().__init__(maxsize)  # pyright: ignore[reportUnknownMemberType]
+            # Made in the thread that answers the request.
+            self._counts = not getattr(counters.probing, "is_probe", False)
+
         def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
             if isinstance(item, server.Response):
-                counters.completion_tokens += 1
+                counters.pulse()
+                counters.completion_tokens += self._counts
             elif isinstance(item, server.GenerationContext):
-                counters.prompt_tokens += len(item.prompt)
+                counters.pulse()
+                counters.prompt_tokens += len(item.prompt) if self._counts else 0
+            elif isinstance(item, tuple) and len(item) == _PROGRESS_SIZE:  # pyright: ignore[reportUnknownArgumentType]
+                counters.pulse()
             super().put(item, block, timeout)  # pyright: ignore[reportUnknownMemberType]
 
     server.Queue = CountingQueue
@@ -123,6 +163,10 @@ def _count_requests(server: Any, counters: Counters) -> None:
     plain = server.APIHandler.handle_completion
 
     def handle_completion(self: Any, *args: Any, **kwargs: Any) -> None:
+        if self.headers.get(PROBE_HEADER):
+            counters.probing.is_probe = True
+            plain(self, *args, **kwargs)
+            return
         counters.add_request()
         try:
             plain(self, *args, **kwargs)

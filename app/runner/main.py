@@ -9,7 +9,7 @@ import threading
 import time
 from types import FrameType
 
-from app.runner import hooks
+from app.runner import hooks, memory
 from app.runner.events import EventPipe
 
 UPSTREAM_TOKEN = "MLX_MANAGER_UPSTREAM_TOKEN"  # noqa: S105 - the variable's name
@@ -36,6 +36,7 @@ def main(argv: list[str]) -> None:
         import mlx_lm.server as server
 
         stage = "run"
+        memory.bound_memory(mx, os.environ)
         hooks.install(server, events, counters, token)
         _report_stats(events, counters, mx)
         sys.argv = ["mlx_lm.server", *argv]
@@ -105,6 +106,9 @@ def _report_stats(events: EventPipe, counters: hooks.Counters, mx: object) -> No
                 completion_tokens=counters.completion_tokens,
                 requests_open=counters.requests_open,
                 requests_total=counters.requests_total,
+                pulses=counters.pulses,
+                silent_s=counters.silent_s(),
+                slow_gap_s=counters.slow_gap_s(),
                 **hooks.memory_figures(mx),
             )
             # At most 20 reports a second, however short the requests are.

@@ -26,6 +26,10 @@ _NAME_MINIMUM = 64
 """A name is not elided to fewer pixels; further names go into the count of the rest."""
 
 
+FOREIGN = -1
+"""Colour number of the model servers that the engine did not start."""
+
+
 class Share(NamedTuple):
     """One user of memory. `tenths` is what is written: tenths of a GB that add up exactly."""
 
@@ -46,6 +50,13 @@ class Share(NamedTuple):
         if self.tenths == 0 and self.used_bytes > 0:
             return "< 0.1 GB"
         return f"{self.tenths / 10:.1f} GB"
+
+
+class _Measured(NamedTuple):
+    share: Share
+    own_width: int
+    """Of everything but the name."""
+    name_width: int
 
 
 class _Item(NamedTuple):
@@ -126,6 +137,9 @@ class MemoryStrip(QWidget):
             for server in mirror.servers.values()
             if server.state.has_process
         ]  # fmt: skip
+        foreign = sum(server.memory_bytes or 0 for server in mirror.foreign.values())
+        if foreign:
+            names.append((self.tr("Other model servers"), float(foreign), FOREIGN))
         used = 0.0 if sample is None else float(sample.memory_used_bytes)
         shares = shares_of(names, used, self.tr("Other apps")) if sample is not None else []
         before = [(s.name, s.tenths, s.colour) for s in self._shares], self._total, self._limit
@@ -145,6 +159,8 @@ class MemoryStrip(QWidget):
     def _colour(self, share: Share) -> QColor:
         if share.colour is None:
             return theme().color("other")
+        if share.colour == FOREIGN:
+            return theme().color("tx3")
         return theme().server_colour(share.colour)
 
     def _bar(self) -> QRectF:
@@ -231,7 +247,8 @@ class MemoryStrip(QWidget):
         """
         if not self._shares:
             return []
-        servers, other = self._shares[:-1], self._shares[-1]
+        measured = self._measured()
+        servers, other = measured[:-1], measured[-1]
         room = self.width() - 2 * _PAD
         for shown in range(len(servers), -1, -1):
             more = len(servers) - shown
@@ -241,15 +258,25 @@ class MemoryStrip(QWidget):
                 return items
         return []
 
-    def _fit(self, shares: list[Share], rest: str, room: float) -> list[_Item] | None:
+    def _measured(self) -> list[_Measured]:
+        # Once for each painting: finding out how many servers fit would do it for all, each time.
         names = QFontMetrics(theme().font("secondary"))
         values = QFontMetrics(theme().font("secondary_strong"))
-        fixed = [
-            _SWATCH + _SWATCH_GAP + _VALUE_GAP + values.horizontalAdvance(s.text) for s in shares
-        ]
+        fixed = _SWATCH + _SWATCH_GAP + _VALUE_GAP
         # A pixel more, because widths are fractions and elision is strict.
-        wanted = [names.horizontalAdvance(share.name) + 1 for share in shares]
-        room -= sum(fixed) + _ITEM_GAP * (len(shares) - 1)
+        return [
+            _Measured(
+                share,
+                fixed + values.horizontalAdvance(share.text),
+                names.horizontalAdvance(share.name) + 1,
+            )
+            for share in self._shares
+        ]
+
+    def _fit(self, shares: list[_Measured], rest: str, room: float) -> list[_Item] | None:
+        names = QFontMetrics(theme().font("secondary"))
+        wanted = [share.name_width for share in shares]
+        room -= sum(share.own_width for share in shares) + _ITEM_GAP * (len(shares) - 1)
         if rest:
             room -= names.horizontalAdvance(rest) + _ITEM_GAP
         if sum(min(width, _NAME_MINIMUM) for width in wanted[:-1]) + wanted[-1] > room:
@@ -260,7 +287,7 @@ class MemoryStrip(QWidget):
             cap -= 1
         items: list[_Item] = []
         left = float(_PAD)
-        for share, own in zip(shares, fixed, strict=True):
+        for share, own, _ in shares:
             width = cap if share.colour is not None else wanted[-1]
             name = names.elidedText(share.name, Qt.TextElideMode.ElideMiddle, width)
             if share.colour is None and rest:

@@ -1,0 +1,58 @@
+"""What the window costs: until its first frame, and for each second with tiles in it."""
+
+import time
+from pathlib import Path
+
+import pytest
+from measure import DRIVERS, Figure, driver, middle, report, run
+
+pytestmark = pytest.mark.benchmark
+
+ROUNDS = 9
+KINDS = ("bare", "classes", "app")
+LONG_TICKS = 2000
+
+
+def first_paint(home: Path, kind: str) -> tuple[float, float]:
+    """Return milliseconds from the start of the process to its first frame: wall and CPU."""
+    begin = time.monotonic_ns()
+    painted, cpu = run(home, str(DRIVERS / "first_paint.py"), kind).split()
+    return (int(painted) - begin) / 1e6, int(cpu) / 1e6
+
+
+def test_first_paint_against_bare_window(home: Path) -> None:
+    for kind in KINDS:
+        first_paint(home, kind)
+    times: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
+    for _ in range(ROUNDS):
+        for kind in KINDS:
+            times[kind].append(first_paint(home, kind))
+    least = {kind: min(wall for wall, _ in times[kind]) for kind in KINDS}
+    figures = [
+        *(Figure(f"{kind}, first frame, least", least[kind], "ms") for kind in KINDS),
+        *(Figure(f"{kind}, first frame, median", middle([w for w, _ in times[kind]]), "ms")
+          for kind in KINDS),
+        *(Figure(f"{kind}, CPU, least", min(c for _, c in times[kind]), "ms") for kind in KINDS),
+        # A bare window uses three classes of Qt; making those that the app needs takes 45 ms more.
+        Figure("ratio to a bare window", least["app"] / least["bare"], "x", 3.5),
+        Figure("ratio to one that loads the same Qt classes", least["app"] / least["classes"], "x",
+               3.5),
+    ]  # fmt: skip
+    report("first frame", figures, "classes: a bare window that first loads our classes of Qt")
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(("tiles", "budget", "ticks"), [(4, 2.0, LONG_TICKS), (50, 4.0, 0)])
+def test_tiles_at_one_hertz(home: Path, tiles: int, budget: float, ticks: int) -> None:
+    found = driver(home, "tile_load.py", str(tiles), str(ticks))
+    assert found["paints_a_tick"] >= 1, "nothing was painted, so nothing was measured"
+    figures = [
+        Figure("CPU of one core", found["ms"] / 10, "%", budget),
+        Figure("CPU a tick", found["ms"], "ms"),
+        Figure("tiles in view", found["seen"], ""),
+        Figure("memory a tile", found["tile_mib"], "MiB"),
+        Figure("resident", found["resident_mib"], "MiB"),
+    ]
+    if ticks:
+        figures.append(Figure(f"growth over {ticks} ticks", found["growth_mib"], "MiB", 4.0))
+    report(f"{tiles} tiles at 1 Hz", figures)

@@ -1,0 +1,135 @@
+"""Feeds the real window, without an engine, and prints what a tick costs. Usage: tile_load.py N"""
+
+import gc
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import measure
+import synthetic
+from msgspec.json import encode
+from PySide6.QtCore import QCoreApplication, QEvent, QObject
+from PySide6.QtTest import QTest
+
+from app.gui import main as gui
+from app.gui.main_window import MainWindow
+from app.gui.mirror import LinkState
+from app.gui.preferences import Preferences
+from app.gui.widgets.sparkline import load_pyqtgraph
+from app.wire.events import decode_event
+
+WARM_TICKS = 130
+ROUNDS = 3
+TICKS = 40
+LONG_TICKS = 2000
+
+
+class Alone(MainWindow):
+    """A window that looks for no engine."""
+
+    def _begin(self) -> None:
+        load_pyqtgraph()
+        self.servers_panel.enable_plots()
+
+
+class Paints(QObject):
+    """Counts the paint events of one widget."""
+
+    count = 0
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt
+        self.count += event.type() is QEvent.Type.Paint
+        return False
+
+
+class Desk:
+    """The window, and the clock that moves one second a tick."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.ticks = 0
+        self.window = Alone(Preferences())
+        self.window.resize(1400, 860)
+        self.window.show()
+        assert QTest.qWaitForWindowExposed(self.window)
+        self.settle()
+
+    def settle(self) -> None:
+        for _ in range(3):
+            QCoreApplication.processEvents()
+
+    def fill(self) -> None:
+        self.window.mirror.apply(synthetic.snapshot(self.count))
+        self.window.mirror.set_link(LinkState.LIVE)
+        self.settle()
+
+    def tick(self) -> float:
+        """Take one event as it comes from the engine, and paint; return CPU seconds."""
+        data = encode(synthetic.samples(self.count, self.ticks))
+        self.ticks += 1
+        begin = time.process_time()
+        self.window.mirror.apply(decode_event(data))
+        self.window.servers_panel._on_second()
+        self.settle()
+        # As often as the app does.
+        if self.ticks % 2 == 0:
+            gc.collect(2 if self.ticks % 60 == 0 else 1)
+        return time.process_time() - begin
+
+
+def _resident_mib() -> float:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / measure.MIB
+    except FileNotFoundError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / measure.MIB
+
+
+def _slope(values: list[float]) -> float:
+    """Least squares: change of `values` from one to the next."""
+    x = [i - (len(values) - 1) / 2 for i in range(len(values))]
+    return sum(a * b for a, b in zip(x, values, strict=True)) / sum(a * a for a in x)
+
+
+def main(count: int, long_ticks: int) -> None:
+    app = gui.make_application()
+    gui._collect_in_gui_thread(app)
+    desk = Desk(count)
+    empty = _resident_mib()
+    desk.fill()
+    for _ in range(WARM_TICKS):
+        desk.tick()
+    full = _resident_mib()
+    tile = desk.window.servers_panel.tile("server-00")
+    paints = Paints()
+    tile.plots.findChild(QObject, "sparkView").viewport().installEventFilter(paints)
+    rounds = [sum(desk.tick() for _ in range(TICKS)) / TICKS for _ in range(ROUNDS)]
+    painted = paints.count / (ROUNDS * TICKS)
+    resident = []
+    for number in range(long_ticks):
+        desk.tick()
+        if number >= long_ticks // 4 and number % 50 == 0:
+            resident.append(_resident_mib())
+    print(
+        json.dumps(
+            {
+                "ms": min(rounds) * 1000,
+                "seen": len(desk.window.servers_panel.grid.visible_tiles()),
+                "paints_a_tick": painted,
+                "tile_mib": (full - empty) / count,
+                "resident_mib": full,
+                "growth_mib": _slope(resident) * long_ticks / 50 if resident else 0.0,
+            }
+        )
+    )
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
