@@ -48,13 +48,12 @@ def _import(name: str, failed: dict[str, str]) -> bool:
 
 def check_tokenizers() -> Findings:
     """Load each class of tokenizer that transformers knows for a kind of model."""
-    from transformers.models.auto import tokenization_auto
-
-    names = {name for name in tokenization_auto.TOKENIZER_MAPPING_NAMES.values() if name}
+    auto = importlib.import_module("transformers.models.auto.tokenization_auto")
+    names = {name for name in auto.TOKENIZER_MAPPING_NAMES.values() if name}
     failed: dict[str, str] = {}
     for name in sorted(names):
         try:
-            if tokenization_auto.tokenizer_class_from_name(name) is None:
+            if auto.tokenizer_class_from_name(name) is None:
                 failed[name] = "transformers does not find it"
         except Exception as error:  # noqa: BLE001 - whatever a module does at its import
             failed[name] = f"{type(error).__name__}: {error}"
@@ -62,4 +61,4 @@ def check_tokenizers() -> Findings:
 
 
 def _findings(found: int, failed: dict[str, str]) -> Findings:
-    return Findings(found, failed, [name for name in _HEAVY if name in sys.modules])
+    return Findings(found, failed, [name for name in _HEAVY if sys.modules.get(name)])

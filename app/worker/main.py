@@ -15,13 +15,14 @@ def main(argv: list[str]) -> int:
     """Run the mode that `argv` names and return the exit status; the answer goes to stdout."""
     arguments = _parser().parse_args(argv)
     try:
-        run: Callable[[argparse.Namespace], bytes] = arguments.run
+        run: Callable[[argparse.Namespace], bytes | None] = arguments.run
         answer = run(arguments)
     except Exception:  # noqa: BLE001 - process entry
         traceback.print_exc(file=sys.stderr)
         return 1
-    sys.stdout.buffer.write(answer + b"\n")
-    sys.stdout.buffer.flush()
+    if answer is not None:
+        sys.stdout.buffer.write(answer + b"\n")
+        sys.stdout.buffer.flush()
     return 0
 
 
@@ -33,6 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     scan.add_argument("--folder", type=Path, action="append", default=[], help="more models")
     scan.add_argument("--demo", type=Path, help="the folder of the demo model")
     scan.set_defaults(run=_scan)
+    download = modes.add_parser("download", help="download models as standard input orders")
+    download.add_argument("--cache", type=Path, required=True, help="the hub's cache")
+    download.add_argument(
+        "--stall-s", type=float, default=15.0, help="how long a connection may be silent"
+    )
+    download.set_defaults(run=_download)
     modules = modes.add_parser("check-modules", help="import packages and all modules under them")
     modules.add_argument("package", nargs="+")
     modules.set_defaults(run=_check_modules)
@@ -46,6 +53,13 @@ def _scan(arguments: argparse.Namespace) -> bytes:
     from app.worker.scan import scan
 
     return msgspec.json.encode(scan(arguments.cache, arguments.folder, arguments.demo))
+
+
+def _download(arguments: argparse.Namespace) -> bytes | None:
+    from app.worker.download import mode
+
+    mode.run(arguments.cache, stall_s=arguments.stall_s)
+    return None
 
 
 def _check_modules(arguments: argparse.Namespace) -> bytes:

@@ -37,6 +37,15 @@ def scan(cache: Path, folders: Sequence[Path] = (), demo: Path | None = None) ->
     return ScanResult(tuple(found), tuple(warnings))
 
 
+def scan_repo(cache: Path, repo_id: str) -> ScanResult:
+    """Return one model of the hub cache, without a look at the others."""
+    repo = cache / ("models--" + repo_id.replace("/", "--"))
+    warnings: list[str] = []
+    with TemporaryDirectory() as name:
+        (Path(name) / repo.name).symlink_to(repo, target_is_directory=True)
+        return ScanResult(tuple(_hub_models(Path(name), warnings)), tuple(warnings))
+
+
 def _demo(folder: Path | None, warnings: list[str]) -> Iterator[Model]:
     if folder is None:
         return

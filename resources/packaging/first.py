@@ -4,12 +4,14 @@ import os
 import sys
 
 # The search path of our libraries is for this process alone: programs that it starts must find
-# those of the system. A copy of ourselves sets it again.
-_original = os.environ.pop("LD_LIBRARY_PATH_ORIG", None)
-if _original is not None:
-    os.environ["LD_LIBRARY_PATH"] = _original
-else:
-    os.environ.pop("LD_LIBRARY_PATH", None)
+# those of the system.
+if "LD_LIBRARY_PATH" in os.environ:
+    _original = os.environ.pop("LD_LIBRARY_PATH_ORIG", None)
+    del os.environ["LD_LIBRARY_PATH"]
+    if _original is not None:
+        os.environ["LD_LIBRARY_PATH"] = _original
+    # A copy of ourselves takes the path for set already unless it is told to start afresh.
+    os.environ["PYINSTALLER_RESET_ENVIRONMENT"] = "1"
 
 _mode = sys.argv[1] if len(sys.argv) > 1 else "gui"
 if _mode == "guard":

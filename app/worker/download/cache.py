@@ -1,0 +1,106 @@
+"""One model's folder in the hub's cache: blobs, snapshots, refs and the hub library's locks."""
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.utils import WeakFileLock
+
+from app.worker.download.plan import Plan, PlannedFile
+
+PARTIAL = ".mmm.incomplete"
+"""Ends in what the hub library takes for an unfinished file, so that its tools see and count it."""
+STATE = ".mmm.state.incomplete"
+_LOCK_WAIT_S = 0.05
+
+
+class RepoCache:
+    """The layout of one model's files, as huggingface_hub 2.x and mlx-lm look for them."""
+
+    def __init__(self, cache: Path, repo_id: str) -> None:
+        name = repo_folder_name(repo_id=repo_id, repo_type="model")
+        self.cache = cache
+        self.folder = cache / name
+        self.blobs = self.folder / "blobs"
+        self._snapshots = self.folder / "snapshots"
+        self._locks = cache / ".locks" / name
+
+    def prepare(self) -> None:
+        """Make the folders; without `snapshots` the hub library takes the model for damaged."""
+        for folder in (self.blobs, self._snapshots, self._locks):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def blob(self, file: PlannedFile) -> Path:
+        """Return where a complete file belongs."""
+        return self.blobs / file.etag
+
+    def find(self, plan: Plan, file: PlannedFile) -> Path | None:
+        """Return the complete file, None if it is not there or has the wrong size."""
+        # Without links on the disk, the files are in the snapshot itself.
+        for path in (self.blob(file), *(self._pointer(plan, name) for name in file.names)):
+            with contextlib.suppress(OSError):
+                if path.stat().st_size == file.size:
+                    return path
+        return None
+
+    @contextlib.contextmanager
+    def locked(self, files: list[PlannedFile]) -> Generator[None, None, None]:
+        """Hold the hub library's locks of all files. Raises TimeoutError when one is taken.
+
+        In one order everywhere, and all or none, so that no two programs wait for each other.
+        """
+        with contextlib.ExitStack() as stack:
+            for file in sorted(files, key=lambda f: f.etag):
+                lock = self._locks / f"{file.etag}.lock"
+                stack.enter_context(WeakFileLock(lock, timeout=_LOCK_WAIT_S))
+            yield
+
+    def publish(self, plan: Plan, revision: str) -> Path:
+        """Link all files into the snapshot, point the revision to it, and return the snapshot."""
+        for file in plan.files:
+            for name in file.names:
+                self._link(plan, file, name)
+        if revision != plan.commit:
+            _write_ref(self.folder / "refs" / revision, plan.commit)
+        return self._snapshots / plan.commit
+
+    def discard(self) -> None:
+        """Remove unfinished files, and the folders that are empty then."""
+        for pattern in (f"*{PARTIAL}", f"*{STATE}"):
+            for path in self.blobs.glob(pattern):
+                path.unlink(missing_ok=True)
+        for folder in (*self._snapshots.glob("*"), self._snapshots, self.blobs, self.folder):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def _pointer(self, plan: Plan, name: str) -> Path:
+        return self._snapshots / plan.commit / name
+
+    def _link(self, plan: Plan, file: PlannedFile, name: str) -> None:
+        pointer, blob = self._pointer(plan, name), self.blob(file)
+        if not blob.exists():
+            return
+        with contextlib.suppress(OSError):
+            if pointer.samefile(blob):
+                return
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        pointer.unlink(missing_ok=True)
+        try:
+            pointer.symlink_to(os.path.relpath(blob, pointer.parent))
+        except OSError:
+            # An external disk may know no links. The last name takes the file itself.
+            if name == file.names[-1]:
+                blob.replace(pointer)
+            else:
+                shutil.copyfile(blob, pointer)
+
+
+def _write_ref(path: Path, commit: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary.write_text(commit, encoding="ascii")
+    temporary.replace(path)
