@@ -16,7 +16,8 @@ def main(argv: list[str] | None = None) -> int:
     program = _PROGRAMS.get(mode)
     if program is not None:
         return program(arguments[1:])
-    if mode == "--engine":
+    if arguments and mode.startswith("--engine") and len(arguments) == (1 if "=" in mode else 2):
+        # An address and no command: the window, on that engine.
         return _gui(arguments)
     if mode == "--selftest":
         return mlxm(["selftest"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import leaks
 import pytest
+from hub import StandInHub
 
 # Before the first QApplication and the first import of MLX or keyring: they read these once.
 for _name in [n for n in os.environ if n.startswith(("MLX_MANAGER_", "HF_"))]:
@@ -82,3 +83,10 @@ def home(homes: Path, log_watch: leaks.LogWatch, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HF_HOME", str(folder / "hf"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def standin() -> Iterator[StandInHub]:
+    """A hub of our own on loopback, without models and without faults."""
+    with StandInHub() as hub:
+        yield hub

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from engine_kit import DEADLINE_S, Guarded, family, fake_server, guarded, wait_gone
+from engine_kit import DEADLINE_S, Guarded, fake_server, family, guarded, wait_gone
 
 
 def ready_family(guard: Guarded) -> list[psutil.Process]:
@@ -104,7 +104,7 @@ def test_signal_to_the_guard_ends_the_group(tmp_path: Path, number: int) -> None
 
 
 def test_order_that_makes_no_sense_ends_the_group(tmp_path: Path) -> None:
-    with guarded(tmp_path, fake_server("stubborn", "child", "loaded")) as guard:
+    with guarded(tmp_path, fake_server("stubborn", "loaded")) as guard:
         members = ready_family(guard)
         guard.order("nonsense")
         wait_gone(members)
@@ -119,7 +119,7 @@ def test_bugfix_02_guard_that_is_killed_takes_the_server_along(tmp_path: Path) -
 
 
 def test_guard_with_a_closed_event_pipe_still_ends_the_group(tmp_path: Path) -> None:
-    with guarded(tmp_path, fake_server("child", "loaded")) as guard:
+    with guarded(tmp_path, fake_server("loaded")) as guard:
         members = ready_family(guard)
         assert guard.process.stdout is not None
         guard.process.stdout.close()

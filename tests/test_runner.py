@@ -8,13 +8,14 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from engine_kit import DEADLINE_S, Answer, Lines, call, chat, guarded, wait_gone
+from engine_kit import DEADLINE_S, ENDLESS, Answer, Lines, call, chat, guarded, wait_gone
 
 from app import paths
 from app.runner.events import EventPipe
@@ -48,6 +49,7 @@ class Runner:
         self._read = read
         self.lines = Lines(read)
         self.port = 0
+        self.asked = 0
 
     @property
     def url(self) -> str:
@@ -64,7 +66,9 @@ class Runner:
 
     def stats_when(self, **figures: int) -> RunnerStats:
         """Return the first report in which these figures are so."""
+        end = time.monotonic() + DEADLINE_S
         while (line := self.lines.next()) is not None:
+            assert time.monotonic() < end, "no such report in time"
             event = decode_child_event(line)
             if isinstance(event, RunnerStats) and all(
                 getattr(event, name) == value for name, value in figures.items()
@@ -73,6 +77,7 @@ class Runner:
         raise AssertionError("the runner ended")
 
     def ask(self, **fields: object) -> Answer:
+        self.asked += 1
         body = {**chat(max_tokens=12), "model": "default_model", **fields}
         return call(self.url, "POST", "/v1/chat/completions", body, headers=AUTH)
 
@@ -104,10 +109,8 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 
 
 def settled(runner: Runner) -> RunnerStats:
-    """The figures when nothing is open; a report after a request of our own is no older one."""
-    before = runner.stats_when(requests_open=0)
-    assert runner.ask(max_tokens=1).status == 200
-    return runner.stats_when(requests_open=0, requests_total=before.requests_total + 1)
+    """The figures now, when nothing is open; earlier reports are passed over."""
+    return runner.stats_when(requests_open=0, requests_total=runner.asked)
 
 
 def usage_of(answer: Answer) -> dict[str, int]:
@@ -127,7 +130,7 @@ def test_start_reports_events_in_order_with_memory_figures(tmp_path: Path) -> No
         assert names.index("loading") < names.index("loaded")
         assert events[0]["pid"] == one.process.pid
         stats = one.stats_when(requests_open=0)
-        assert stats.active_bytes > 1_000_000
+        assert stats.active_bytes > 500_000
         assert stats.peak_bytes >= stats.active_bytes
 
 
@@ -147,7 +150,7 @@ def test_tokens_of_a_request_equal_its_usage(runner: Runner, fields: dict[str, o
     answer = runner.ask(**fields)
     assert answer.status == 200, answer.body
     usage = usage_of(answer)
-    after = runner.stats_when(requests_open=0, requests_total=before.requests_total + 1)
+    after = settled(runner)
     assert after.prompt_tokens - before.prompt_tokens == usage["prompt_tokens"]
     assert after.completion_tokens - before.completion_tokens == usage["completion_tokens"]
 
@@ -167,31 +170,32 @@ def test_tokens_of_concurrent_requests_equal_their_usage(runner: Runner) -> None
         thread.join(DEADLINE_S)
     usages = [usage_of(answer) for answer in answers]
     assert len(usages) == 8
-    after = runner.stats_when(requests_open=0, requests_total=before.requests_total + 8)
+    after = settled(runner)
     for name in ("prompt_tokens", "completion_tokens"):
         assert getattr(after, name) - getattr(before, name) == sum(u[name] for u in usages)
 
 
 def test_requests_open_returns_to_zero_after_a_hang_up(runner: Runner) -> None:
     before = settled(runner)
-    connection = open_stream(runner)
-    runner.stats_when(requests_open=1)
-    connection.close()
-    after = runner.stats_when(requests_open=0, requests_total=before.requests_total + 1)
+    stream = open_stream(runner)
+    runner.stats_when(requests_open=1, requests_total=runner.asked)
+    stream.close()
+    after = settled(runner)
     assert after.completion_tokens - before.completion_tokens < 4000
     assert "Traceback" not in runner.log.read_text()
 
 
-def open_stream(runner: Runner) -> http.client.HTTPConnection:
-    """Start a long answer and return after its first byte."""
+def open_stream(runner: Runner) -> http.client.HTTPResponse:
+    """Start a long answer and return it after its first byte; closing it hangs up."""
+    runner.asked += 1
     connection = http.client.HTTPConnection("127.0.0.1", runner.port, timeout=DEADLINE_S)
-    body = {**chat("Tell me much.", max_tokens=4000, stream=True), "model": "default_model"}
-    body["logit_bias"] = {}
+    body = {**chat(max_tokens=4000, stream=True), "model": "default_model", **ENDLESS}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), AUTH)
+    # The answer has no length, so the socket belongs to the response from here on.
     response = connection.getresponse()
     assert response.status == 200
     assert response.read(1)
-    return connection
+    return response
 
 
 @pytest.mark.parametrize(
@@ -213,10 +217,11 @@ def test_request_without_the_upstream_token_is_refused(
     assert call(runner.url, method, target, body, headers=headers).status == 403
 
 
-def test_bad_request_is_answered_and_counted_as_ended(runner: Runner) -> None:
+def test_refused_request_counts_as_none(runner: Runner) -> None:
     before = settled(runner)
     assert runner.ask(temperature=-5).status == 400
-    assert runner.ask(messages="none").status in (400, 404)
+    runner.asked -= 1
+    assert runner.ask(max_tokens=1).status == 200
     after = settled(runner)
     assert after.completion_tokens == before.completion_tokens + 1
 
@@ -278,10 +283,10 @@ def test_port_in_use_is_reported_and_ends_the_process(tmp_path: Path, runner: Ru
 def test_sigterm_while_generating_ends_with_status_0(tmp_path: Path) -> None:
     with running(tmp_path) as one:
         one.wait_ready()
-        connection = open_stream(one)
+        stream = open_stream(one)
         one.process.send_signal(signal.SIGTERM)
         assert one.process.wait(10) == 0
-        connection.close()
+        stream.close()
 
 
 def test_sigterm_while_importing_ends_with_status_0(tmp_path: Path) -> None:
@@ -349,4 +354,4 @@ def test_hooks_contract_private_names_are_in_the_source() -> None:
     assert "target=self._run_generate" in source
     assert "response_queue = Queue()" in source
     assert "load_default()" in source
-    assert "prompt" in {f for f in target.GenerationContext.__dataclass_fields__}
+    assert "prompt" in target.GenerationContext.__dataclass_fields__

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import msgspec
 
 from app import __version__, paths
-from app.cli import selftest
+from app.cli import pull, selftest
 from app.client import credentials, launch
 from app.client.api import Api
 from app.client.errors import EngineGone, NeedsKey
 from app.wire.errors import AppError, ErrorCode
-from app.wire.nouns import Profile, Server, ServerState
+from app.wire.nouns import Profile, Server
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -101,6 +101,14 @@ def _parser() -> argparse.ArgumentParser:
     logs.set_defaults(run=_logs)
     for command in (start, stop, logs):
         command.add_argument("profile", metavar="PROFILE", help="its name or id")
+    fetch = commands.add_parser("pull", help="download a model, or go on with its download")
+    fetch.add_argument("model", metavar="ID", help="its id on the hub, author/name")
+    fetch.add_argument("--revision", default="main", help="branch, tag or commit (default: main)")
+    fetch.add_argument("--verify", action="store_true", help="check files that are there too")
+    fetch.set_defaults(run=pull.pull)
+    remove = commands.add_parser("rm", help="delete a model from the disk")
+    remove.add_argument("model", metavar="ID", help="its id on the hub, author/name")
+    remove.set_defaults(run=pull.remove)
     commands.add_parser("selftest", help="run the main job once with the demo model")
     return parser
 
@@ -132,7 +140,7 @@ def _status(api: Api, options: argparse.Namespace) -> int:
 def _details(server: Server) -> str:
     if server.failure is not None:
         return server.failure.message
-    if server.state is ServerState.READY and server.ready_at is not None:
+    if server.state.serves and server.ready_at is not None:
         return f"{server.model}, ready for {time.time() - server.ready_at:.0f} s"
     return server.model
 
@@ -153,7 +161,7 @@ def _start(api: Api, options: argparse.Namespace) -> int:
     for server in api.wait_settled(profile.id):
         if not server.state.is_settled:
             print(f"{profile.name}: {server.phase or server.state}", file=sys.stderr)
-    if server.state is not ServerState.READY:
+    if not server.state.serves:
         failure = server.failure
         text = f"{failure.message} {failure.hint}" if failure else f"it is {server.state.value}"
         print(f"mlxm: {profile.name} did not start: {text}", file=sys.stderr)

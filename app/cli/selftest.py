@@ -115,7 +115,7 @@ def _complete(address: launch.Address) -> str:
 def _make_ready(api: Api) -> None:
     api.start_server(_PROFILE)
     *_, server = api.wait_settled(_PROFILE)
-    if server.state is not ServerState.READY:
+    if not server.state.serves:
         raise AppError(f"The demo server is {server.state.value}: {server.failure}")
 
 

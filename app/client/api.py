@@ -15,6 +15,7 @@ from app.wire.errors import AppError, ErrorAnswer, ErrorCode
 from app.wire.events import SILENCE_S, Event, decode_event
 from app.wire.nouns import (
     Download,
+    DownloadRequest,
     EngineInfo,
     ForeignServer,
     Model,
@@ -32,6 +33,8 @@ _T = TypeVar("_T")
 _CONNECT_S = 5.0
 _READ_S = 30.0
 _SLICE_S = 15.0
+_DELETE_S = 120.0
+"""A slow external disk takes its time to delete many gigabytes."""
 
 
 class Api:
@@ -142,9 +145,10 @@ class Api:
         """Start a profile; does not wait."""
         return self._send("POST", f"/api/servers/{_part(profile_id)}/start", None, Server)
 
-    def stop_server(self, server_id: str) -> Server:
-        """Stop a server; does not wait."""
-        return self._send("POST", f"/api/servers/{_part(server_id)}/stop", None, Server)
+    def stop_server(self, server_id: str, *, force: bool = False) -> Server:
+        """Stop a server; does not wait. `force` kills it whatever it holds."""
+        path = f"/api/servers/{_part(server_id)}/stop?force={int(force)}"
+        return self._send("POST", path, None, Server)
 
     def restart_server(self, server_id: str) -> Server:
         """Restart a server; does not wait."""
@@ -178,6 +182,33 @@ class Api:
     def downloads(self) -> list[Download]:
         """Return all downloads."""
         return self._get("/api/downloads", list[Download])
+
+    def add_download(self, request: DownloadRequest) -> Download:
+        """Download a model, or go on with its download; does not wait."""
+        return self._send("POST", "/api/downloads", request, Download)
+
+    def pause_download(self, download_id: str) -> Download:
+        """Pause a download; every byte stays."""
+        return self._send("POST", f"/api/downloads/{_part(download_id)}/pause", None, Download)
+
+    def resume_download(self, download_id: str) -> Download:
+        """Go on with a download."""
+        return self._send("POST", f"/api/downloads/{_part(download_id)}/resume", None, Download)
+
+    def retry_download(self, download_id: str) -> Download:
+        """Try a failed, blocked or waiting download again now."""
+        return self._send("POST", f"/api/downloads/{_part(download_id)}/retry", None, Download)
+
+    def remove_download(self, download_id: str, *, keep: bool = False) -> None:
+        """Cancel a download; with `keep` its unfinished files stay for another try."""
+        suffix = "?keep=true" if keep else ""
+        self._request("DELETE", f"/api/downloads/{_part(download_id)}{suffix}")
+
+    def remove_model(self, model_id: str) -> int:
+        """Delete a model from the hub's cache; return the bytes that this freed."""
+        path = f"/api/models/{_part(model_id)}"
+        data = self._request("DELETE", path, timeout=_DELETE_S)
+        return self._decode(data, dict[str, int])["freed_bytes"]
 
     def settings(self) -> list[SettingState]:
         """Return the engine's settings."""

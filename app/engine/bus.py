@@ -17,9 +17,9 @@ from app.wire.events import (
     Snapshot,
     Upsert,
 )
-from app.wire.nouns import Download, EngineInfo, Model, Profile, Server
+from app.wire.nouns import Download, EngineInfo, ForeignServer, Model, Profile, Server
 
-Item = Profile | Server | Model | Download
+Item = Profile | Server | Model | Download | ForeignServer
 _QUEUE = 256
 """Events that a slow subscriber may lag behind before it gets a new snapshot instead."""
 
@@ -33,6 +33,7 @@ class Bus:
         self.servers: dict[str, Server] = {}
         self.models: dict[str, Model] = {}
         self.downloads: dict[str, Download] = {}
+        self.foreign: dict[str, ForeignServer] = {}
         self._seq = 0
         self._subscriptions: set[Subscription] = set()
 
@@ -63,6 +64,14 @@ class Bus:
         for model in new.values():
             self.put(model)
 
+    def replace_foreign(self, servers: Iterable[ForeignServer]) -> None:
+        """Publish the difference between the known foreign servers and these."""
+        new = {s.id: s for s in servers}
+        for old in [s for s in self.foreign.values() if s.id not in new]:
+            self.remove(old)
+        for server in new.values():
+            self.put(server)
+
     def sample(self, machine: MachineSample, values: dict[str, SampleValues]) -> None:
         """Publish the metrics of one tick."""
         self._send(Samples(self._next(), time.time(), machine, values))
@@ -76,6 +85,7 @@ class Bus:
             tuple(self.servers.values()),
             tuple(self.models.values()),
             tuple(self.downloads.values()),
+            tuple(self.foreign.values()),
         )
 
     def heartbeat(self) -> bytes:
@@ -107,6 +117,8 @@ class Bus:
                 return "model", self.models
             case Download():
                 return "download", self.downloads
+            case ForeignServer():
+                return "foreign", self.foreign
 
     def _next(self) -> int:
         self._seq += 1
@@ -146,6 +158,8 @@ class Subscription:
         if self._is_behind and not self._is_closed and self._queue.empty():
             self._is_behind = False
             return msgspec.json.encode(self._bus.snapshot())
+        if self._is_closed and self._queue.empty():
+            return None
         try:
             return await asyncio.wait_for(self._queue.get(), timeout_s)
         except TimeoutError:

@@ -17,7 +17,10 @@ import psutil
 import uvicorn
 
 from app import __version__, files, paths
+from app.engine.awake import KeepAwake
 from app.engine.bus import Bus
+from app.engine.downloads import Downloads
+from app.engine.foreign import ForeignServers
 from app.engine.http.app import make_app
 from app.engine.http.state import State
 from app.engine.library import Library
@@ -26,7 +29,7 @@ from app.engine.readers.machine import read_machine
 from app.engine.runtimes import all_runtimes
 from app.engine.sampler import Sampler
 from app.engine.settings import EngineSettings
-from app.engine.supervisor import Supervisor
+from app.engine.supervisor import Supervisor, runfile
 from app.gate import Policy
 from app.gateway import Gateway
 from app.wire import API_VERSION
@@ -60,8 +63,9 @@ class Engine:
         self._policy = Policy.from_key_text(options.key)
         runtimes = all_runtimes()
         machine = read_machine()
-        cache = settings.text("hub_cache")
-        self._cache = Path(cache).expanduser() if cache else paths.hub_cache()
+        # Not Path.expanduser, which raises for a user that does not exist.
+        cache = os.path.expanduser(settings.text("hub_cache"))  # noqa: PTH111
+        self._cache = Path(cache) if cache else paths.hub_cache()
         self._sampler = Sampler(machine.memory_bytes)
         self._bus = Bus(
             EngineInfo(
@@ -76,7 +80,15 @@ class Engine:
             ProfileStore(runtimes), self._bus, lambda: settings.flag("show_demo")
         )
         self._supervisor = Supervisor(self._bus, runtimes, self._sampler, self._cache)
+        self._foreign = ForeignServers(self._bus)
+        self._awake = KeepAwake(self._bus, lambda: settings.flag("keep_awake"))
         self._library = Library(self._cache, demo=paths.demo_model())
+        self._downloads = Downloads(
+            self._bus,
+            self._cache,
+            at_once=lambda: settings.number("downloads_at_once"),
+            bytes_per_s=lambda: settings.number("download_limit") * 1000.0,
+        )
         self._gateway = Gateway(self._supervisor, self._policy)
         self._http: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -89,6 +101,7 @@ class Engine:
 
     async def open(self) -> None:
         """Load what is on disk, bind both ports and start to measure. Raises AppError."""
+        await asyncio.to_thread(runfile.reap_leftovers)
         files.sweep_logs(paths.logs() / "servers", max_bytes=_LOG_BYTES, max_age_s=_LOG_AGE_S)
         await self._profiles.load()
         host, note = self._listen_host()
@@ -110,10 +123,12 @@ class Engine:
                 open_bind=not _is_loopback(host) and not self._policy.keys,
             )
         )
+        await self._downloads.open()
         await self._serve(control)
         self._spawn(self._measure(), "measure")
         self._spawn(self._follow_models(), "models")
         self._spawn(self._profiles.follow(), "profiles")
+        self._spawn(self._foreign.follow(), "foreign")
 
     async def close(self) -> None:
         """Stop the servers, then everything else."""
@@ -121,7 +136,9 @@ class Engine:
         for task in work:
             task.cancel()
         await self._gateway.close()
+        await self._downloads.close()
         await self._supervisor.close()
+        await self._awake.close()
         await self._library.close()
         # The last to go, so that front ends see the servers end.
         self._bus.close()
@@ -131,6 +148,7 @@ class Engine:
 
     async def _apply_settings(self) -> None:
         await self._profiles.load()
+        self._downloads.apply_settings()
         self._rescan()
 
     def _listen_host(self) -> tuple[str, str]:
@@ -169,8 +187,8 @@ class Engine:
 
     async def _serve(self, control: socket.socket) -> None:
         state = State(
-            self._bus, self._profiles, self._settings, self._supervisor, self._policy,
-            self._rescan, self._apply_settings,
+            self._bus, self._profiles, self._settings, self._supervisor,
+            self._downloads, self._foreign, self._policy, self._rescan, self._apply_settings,
         )  # fmt: skip
         config = uvicorn.Config(
             make_app(state), log_config=None, access_log=False, lifespan="off", http="h11",
@@ -187,7 +205,9 @@ class Engine:
         due = loop.time()
         while True:
             machine, values = await asyncio.to_thread(self._sampler.tick, time.monotonic())
+            self._supervisor.tick(time.monotonic(), machine, values)
             self._bus.sample(machine, values)
+            await self._awake.tick(time.monotonic(), values)
             due = max(due + _TICK_S, loop.time())
             await asyncio.sleep(due - loop.time())
 
@@ -212,7 +232,8 @@ class Engine:
         for warning in result.warnings:
             _log.warning("%s", warning)
         show_demo = self._settings.flag("show_demo")
-        self._bus.replace_models(m for m in result.models if show_demo or m.id != DEMO_ID)
+        found = self._downloads.merge(result.models, since=self._library.began)
+        self._bus.replace_models(m for m in found if show_demo or m.id != DEMO_ID)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name)

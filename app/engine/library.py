@@ -41,6 +41,8 @@ class Library:
             self._command += ["--demo", str(demo)]
         self._deadline_s = deadline_s
         self._run: asyncio.Task[ScanResult] | None = None
+        self.began = 0.0
+        """When the last run began, in monotonic seconds."""
 
     async def scan(self) -> ScanResult:
         """Return the models on this disk. Calls that overlap share one run.
@@ -60,7 +62,7 @@ class Library:
             await asyncio.wait([self._run], timeout=_REAP_DEADLINE_S)
 
     async def _scan(self) -> ScanResult:
-        began = time.monotonic()
+        began = self.began = time.monotonic()
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command,

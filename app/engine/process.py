@@ -32,7 +32,9 @@ class Child:
         self._process = process
 
     @classmethod
-    async def spawn(cls, mode: str, *, stderr: Path) -> "Child":
+    async def spawn(
+        cls, mode: str, *arguments: str, stderr: Path, env: Mapping[str, str] | None = None
+    ) -> "Child":
         """Start this program in `mode` with its standard error appended to a file.
 
         Raises OSError when the file or the process cannot be made.
@@ -40,10 +42,11 @@ class Child:
         with stderr.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *paths.program(mode),
+                *arguments,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env=child_environment(),
+                env=child_environment(env),
                 cwd=paths.program_root(),
                 start_new_session=True,
                 limit=2**20,

@@ -17,9 +17,11 @@ from tomlkit.exceptions import TOMLKitError
 
 from app import files, paths
 from app.engine.bus import Bus
-from app.engine.runtimes.base import Runtime, check_options
+from app.engine.runtimes.base import Runtime
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import Profile, ProfileDraft, ProfileFault
+from app.wire.options import check_options
+from app.wire.policy import POLICIES
 
 _log = logging.getLogger("store")
 _SCHEMA = 1
@@ -68,11 +70,11 @@ class ProfileStore:
     def create(self, draft: ProfileDraft, *, existing: Mapping[str, Profile]) -> Profile:
         """Write a new profile and return it. Raises AppError; then nothing was written."""
         name = self._checked_name(draft.name, existing, own_id=None)
-        options = self._checked(draft)
+        checked = self._checked(draft)
         profile_id = _free_id(name, existing, self._folder)
         document = tomlkit.document()
         document["schema"] = _SCHEMA
-        return self._write(profile_id, document, draft, name, options)
+        return self._write(profile_id, document, checked, name)
 
     def update(
         self, profile_id: str, draft: ProfileDraft, *, existing: Mapping[str, Profile]
@@ -92,12 +94,12 @@ class ProfileStore:
                 code=ErrorCode.STALE_REVISION,
             )
         name = self._checked_name(draft.name, existing, own_id=profile_id)
-        options = self._checked(draft)
+        checked = self._checked(draft)
         try:
             document = tomlkit.parse(path.read_text(encoding="utf-8"))
         except (OSError, TOMLKitError) as error:
             raise _not_overwritten(path, str(error)) from error
-        return self._write(profile_id, document, draft, name, options)
+        return self._write(profile_id, document, checked, name)
 
     def delete(self, profile_id: str) -> None:
         """Move the profile's file to the trash. Raises AppError when there is none."""
@@ -116,7 +118,7 @@ class ProfileStore:
             document["schema"] = _SCHEMA
             draft = ProfileDraft("Demo", DEMO_ID, options={"max_tokens": 200, "temp": 0.7})
             document["demo"] = True
-            self._write(DEMO_ID, document, draft, draft.name, self._checked(draft))
+            self._write(DEMO_ID, document, self._checked(draft), draft.name)
 
     def _paths(self) -> list[Path]:
         # Hidden files are no profiles: macOS leaves `._name.toml` on foreign disks.
@@ -157,23 +159,25 @@ class ProfileStore:
         ):  # fmt: skip
             if not isinstance(value, str) or not value.strip():
                 raise AppError(f"“{key}” is missing or not text.")
-        options: Any = table.get("options", {})
-        if not isinstance(options, dict):
-            raise AppError("[options] is not a table.")
-        options = cast(dict[str, Any], options)
-        draft = ProfileDraft(table["name"], table["model"], runtime, options)
+        draft = self._checked(
+            ProfileDraft(
+                table["name"], table["model"], runtime,
+                _sub_table(table, "options"), _sub_table(table, "policy"),
+            )
+        )  # fmt: skip
         return Profile(
             id=path.stem,
             name=_clean_name(table["name"]),
             model=table["model"].strip(),
             runtime=runtime,
-            options=self._checked(draft),
+            options=draft.options,
+            policy=draft.policy,
             is_demo=table.get("demo") is True,
             revision=revision,
             path=str(path),
         )
 
-    def _checked(self, draft: ProfileDraft) -> dict[str, Any]:
+    def _checked(self, draft: ProfileDraft) -> ProfileDraft:
         runtime = self._runtimes.get(draft.runtime)
         if runtime is None:
             known = ", ".join(self._runtimes)
@@ -187,7 +191,11 @@ class ProfileStore:
             raise AppError(
                 "A profile needs a “model”: its hub id or its folder.", code=ErrorCode.BAD_REQUEST
             )
-        return check_options(draft.options, runtime.info.options)
+        return msgspec.structs.replace(
+            draft,
+            options=check_options(draft.options, runtime.info.options),
+            policy=check_options(draft.policy, POLICIES),
+        )
 
     def _checked_name(self, name: str, existing: Mapping[str, Profile], own_id: str | None) -> str:
         name = _clean_name(name)
@@ -206,19 +214,12 @@ class ProfileStore:
         document: tomlkit.TOMLDocument,
         draft: ProfileDraft,
         name: str,
-        options: dict[str, Any],
     ) -> Profile:
         document["name"] = name
         document["model"] = draft.model.strip()
         document["runtime"] = draft.runtime
-        if not isinstance(cast(Any, document).get("options"), dict):
-            document["options"] = tomlkit.table()
-        table: Any = document["options"]
-        for key in [key for key in table if key not in options]:
-            del table[key]
-        for key, value in options.items():
-            if table.get(key) != value:
-                table[key] = value
+        _write_table(document, "options", draft.options)
+        _write_table(document, "policy", draft.policy)
         path = self._path(profile_id)
         try:
             files.keep_version(path, paths.backups())
@@ -298,6 +299,27 @@ class Profiles:
             if profile.fault is not None and (before is None or before.fault != profile.fault):
                 _log.warning("profile %s: %s", profile.id, profile.fault.message)
             self._bus.put(profile)
+
+
+def _sub_table(table: dict[str, Any], name: str) -> dict[str, Any]:
+    value: Any = table.get(name, {})
+    if not isinstance(value, dict):
+        raise AppError(f"[{name}] is not a table.")
+    return cast(dict[str, Any], value)
+
+
+def _write_table(document: Any, name: str, values: dict[str, Any]) -> None:
+    """Make a table of the document hold these values; comments of what stays stay too."""
+    if not isinstance(document.get(name), dict):
+        if not values:
+            return
+        document[name] = tomlkit.table()
+    table = document[name]
+    for key in [key for key in table if key not in values]:
+        del table[key]
+    for key, value in values.items():
+        if table.get(key) != value:
+            table[key] = value
 
 
 def _clean_name(text: str) -> str:

@@ -78,14 +78,15 @@ class EngineSettings:
             return tomllib.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
+            # ValueError: no UTF-8, or no TOML. RecursionError: too many brackets.
             self.problems.append(f"{self._path.name} cannot be read ({error}); defaults are used.")
             return {}
 
     def _write(self, changes: Mapping[str, SettingValue]) -> None:
         try:
             files.update_toml(self._path, changes, paths.backups())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise AppError(
                 f"The settings could not be saved: {error}. {self._path.name} is as it was.",
                 hint="Repair the file or free some space, then try again.",

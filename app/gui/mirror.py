@@ -17,7 +17,7 @@ from app.wire.events import (
     Upsert,
     decode_item,
 )
-from app.wire.nouns import Download, EngineInfo, Model, Profile, Server
+from app.wire.nouns import Download, EngineInfo, ForeignServer, Model, Profile, Server
 
 HISTORY = 120
 """Samples that a sparkline shows: two minutes at 1 Hz."""
@@ -74,6 +74,7 @@ class Mirror(QObject):
     profiles_changed = Signal()
     models_changed = Signal()
     downloads_changed = Signal()
+    foreign_changed = Signal()
     server_changed = Signal(object)  # Server, new or changed
     server_removed = Signal(object)  # str, its id
     sampled = Signal(object)  # Samples
@@ -88,13 +89,18 @@ class Mirror(QObject):
         self.servers: dict[str, Server] = {}
         self.models: dict[str, Model] = {}
         self.downloads: dict[str, Download] = {}
+        self.foreign: dict[str, ForeignServer] = {}
         self.series: dict[str, Series] = {}
         self.machine: MachineSample | None = None
 
     def set_link(self, state: LinkState, text: str = "", since: float | None = None) -> None:
-        """Record how the connection is; `text` is a sentence for the user."""
+        """Record how the connection is; `text` is a sentence for the user.
+
+        `since` is when the figures stopped, in seconds since the epoch; kept until it is live.
+        """
         if (state, text) != (self.link, self.link_text):
-            self.link, self.link_text, self.stale_since = state, text, since
+            self.link, self.link_text = state, text
+            self.stale_since = None if state is LinkState.LIVE else self.stale_since or since
             self.link_changed.emit(state)
 
     def apply(self, event: Event) -> None:
@@ -115,7 +121,7 @@ class Mirror(QObject):
         self.engine = event.engine
         self.engine_changed.emit(event.engine)
         self._replace_servers({s.id: s for s in event.servers})
-        for name in ("profiles", "models", "downloads"):
+        for name in ("profiles", "models", "downloads", "foreign"):
             items = {item.id: item for item in getattr(event, name)}
             if items != getattr(self, name):
                 setattr(self, name, items)
@@ -142,6 +148,9 @@ class Mirror(QObject):
             case Download():
                 self.downloads[item.id] = item
                 self.downloads_changed.emit()
+            case ForeignServer():
+                self.foreign[item.id] = item
+                self.foreign_changed.emit()
             case EngineInfo():
                 self.engine = item
                 self.engine_changed.emit(item)
@@ -159,6 +168,9 @@ class Mirror(QObject):
             case "download":
                 self.downloads.pop(event.id, None)
                 self.downloads_changed.emit()
+            case "foreign":
+                self.foreign.pop(event.id, None)
+                self.foreign_changed.emit()
             case "engine":
                 pass
 

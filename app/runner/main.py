@@ -14,6 +14,8 @@ from app.runner.events import EventPipe
 
 UPSTREAM_TOKEN = "MLX_MANAGER_UPSTREAM_TOKEN"  # noqa: S105 - the variable's name
 EXIT_FATAL = 70
+_ID_FLAG = "--run-id="
+"""Tells the engine that a process is its own; nothing to the server."""
 _STATS_S = 1.0
 _FORCED_EXIT_S = 8.0
 """A clean stop mid-generation was seen to take 0.5 s; this is for a prefill of a long prompt."""
@@ -39,7 +41,7 @@ def main(argv: list[str]) -> None:
         memory.bound_memory(mx, os.environ)
         hooks.install(server, events, counters, token)
         _report_stats(events, counters, mx)
-        sys.argv = ["mlx_lm.server", *argv]
+        sys.argv = ["mlx_lm.server", *(x for x in argv if not x.startswith(_ID_FLAG))]
         serving.set()
         server.main()
         code = 0

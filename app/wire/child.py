@@ -65,6 +65,12 @@ class RunnerStats(msgspec.Struct, frozen=True, tag="stats", tag_field="event"):
     """Generated tokens since the start."""
     requests_open: int
     requests_total: int
+    pulses: int = 0
+    """Signs of life of the generation thread: tokens and steps of prompts since the start."""
+    silent_s: float = 0.0
+    """For how long requests have been open without a pulse; 0 when none is open."""
+    slow_gap_s: float = 0.0
+    """The 99th percentile of the time between two pulses under work."""
     active_bytes: int = 0
     cache_bytes: int = 0
     peak_bytes: int = 0

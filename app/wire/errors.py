@@ -27,8 +27,22 @@ class ErrorCode(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     SERVER_CRASHED = "server_crashed"
     START_TIMEOUT = "start_timeout"
+    SERVER_STALLED = "server_stalled"
     SERVER_NOT_READY = "server_not_ready"
     UPSTREAM_FAILED = "upstream_failed"
+    DOWNLOAD_CONFLICT = "download_conflict"
+    MODEL_IN_USE = "model_in_use"
+    HUB_OFFLINE = "hub_offline"
+    HUB_FAILED = "hub_failed"
+    REPO_NOT_FOUND = "repo_not_found"
+    REVISION_NOT_FOUND = "revision_not_found"
+    REPO_UNSAFE = "repo_unsafe"
+    TOKEN_NEEDED = "token_needed"  # noqa: S105 - a code, no secret
+    ACCESS_NEEDED = "access_needed"
+    DISK_FULL = "disk_full"
+    CHECKSUM_WRONG = "checksum_wrong"
+    DOWNLOAD_FAILED = "download_failed"
+    FOREIGN_REFUSED = "foreign_refused"
     ENGINE_RUNNING = "engine_running"
     ENGINE_GONE = "engine_gone"
     ENGINE_VERSION = "engine_version"
@@ -54,8 +68,22 @@ HTTP_STATUS: dict[ErrorCode, int] = {
     ErrorCode.OUT_OF_MEMORY: 409,
     ErrorCode.SERVER_CRASHED: 409,
     ErrorCode.START_TIMEOUT: 409,
+    ErrorCode.SERVER_STALLED: 409,
     ErrorCode.SERVER_NOT_READY: 503,
     ErrorCode.UPSTREAM_FAILED: 502,
+    ErrorCode.DOWNLOAD_CONFLICT: 409,
+    ErrorCode.MODEL_IN_USE: 409,
+    ErrorCode.HUB_OFFLINE: 503,
+    ErrorCode.HUB_FAILED: 502,
+    ErrorCode.REPO_NOT_FOUND: 404,
+    ErrorCode.REVISION_NOT_FOUND: 404,
+    ErrorCode.REPO_UNSAFE: 409,
+    ErrorCode.TOKEN_NEEDED: 409,
+    ErrorCode.ACCESS_NEEDED: 409,
+    ErrorCode.DISK_FULL: 507,
+    ErrorCode.CHECKSUM_WRONG: 502,
+    ErrorCode.DOWNLOAD_FAILED: 500,
+    ErrorCode.FOREIGN_REFUSED: 409,
     ErrorCode.ENGINE_RUNNING: 409,
     ErrorCode.ENGINE_GONE: 503,
     ErrorCode.ENGINE_VERSION: 409,

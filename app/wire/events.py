@@ -4,9 +4,9 @@ from typing import Literal
 
 import msgspec
 
-from app.wire.nouns import Download, EngineInfo, Model, Profile, Server
+from app.wire.nouns import Download, EngineInfo, ForeignServer, Model, Profile, Server
 
-Kind = Literal["profile", "server", "model", "download", "engine"]
+Kind = Literal["profile", "server", "model", "download", "engine", "foreign"]
 
 HEARTBEAT_S = 2.0
 """An event of some kind is sent at least this often."""
@@ -34,6 +34,7 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", tag_field="event"):
     servers: tuple[Server, ...]
     models: tuple[Model, ...]
     downloads: tuple[Download, ...]
+    foreign: tuple[ForeignServer, ...] = ()
 
 
 class Upsert(msgspec.Struct, frozen=True, tag="upsert", tag_field="event"):
@@ -70,12 +71,14 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat", tag_field="event")
 
 
 Event = Snapshot | Upsert | Removed | Samples | Heartbeat
-ITEM_TYPES: dict[Kind, type[Profile | Server | Model | Download | EngineInfo]] = {
+AnyItem = Profile | Server | Model | Download | EngineInfo | ForeignServer
+ITEM_TYPES: dict[Kind, type[AnyItem]] = {
     "profile": Profile,
     "server": Server,
     "model": Model,
     "download": Download,
     "engine": EngineInfo,
+    "foreign": ForeignServer,
 }
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -86,6 +89,6 @@ def decode_event(data: bytes) -> Event:
     return _decoder.decode(data)
 
 
-def decode_item(event: Upsert) -> Profile | Server | Model | Download | EngineInfo:
+def decode_item(event: Upsert) -> AnyItem:
     """Return the item of an upsert as the struct of its kind."""
     return msgspec.json.decode(event.item, type=ITEM_TYPES[event.kind])

@@ -15,18 +15,34 @@ class ServerState(StrEnum):
     STOPPED = "stopped"
     STARTING = "starting"
     READY = "ready"
+    BUSY = "busy"
+    """Ready, and answering at least one request."""
+    STALLED = "stalled"
+    """Requests are open, but nothing has been generated for too long."""
     STOPPING = "stopping"
     FAILED = "failed"
+    BACKING_OFF = "backing_off"
+    """Crashed; waits for its next automatic start."""
 
     @property
     def has_process(self) -> bool:
         """True while a process belongs to this state."""
-        return self in (ServerState.STARTING, ServerState.READY, ServerState.STOPPING)
+        return self.serves or self in (ServerState.STARTING, ServerState.STOPPING)
+
+    @property
+    def serves(self) -> bool:
+        """True while requests can be sent to the server."""
+        return self in (ServerState.READY, ServerState.BUSY, ServerState.STALLED)
+
+    @property
+    def is_active(self) -> bool:
+        """True while there is something to stop: a process, or a start that will come."""
+        return self.has_process or self is ServerState.BACKING_OFF
 
     @property
     def is_settled(self) -> bool:
-        """True when nothing more happens without a new request."""
-        return self in (ServerState.STOPPED, ServerState.READY, ServerState.FAILED)
+        """True when a start or a stop has come to its end."""
+        return self.serves or self in (ServerState.STOPPED, ServerState.FAILED)
 
 
 class Phase(StrEnum):
@@ -69,7 +85,15 @@ class Server(msgspec.Struct, frozen=True):
     """When the process was started, seconds since the epoch."""
     ready_at: float | None = None
     failure: Failure | None = None
+    """Why it failed, stalled, or is started again."""
     restarts: int = 0
+    """Starts after the first one, by the user or by itself, since the tile is there."""
+    next_try_at: float | None = None
+    """When a server that backs off is started again, seconds since the epoch."""
+    held_bytes: int | None = None
+    """Memory that the process had when its stop began."""
+    released_bytes: int | None = None
+    """How much of it has come back."""
 
 
 class ProfileFault(msgspec.Struct, frozen=True):
@@ -88,6 +112,8 @@ class Profile(msgspec.Struct, frozen=True):
     model: str
     runtime: str = "mlx_lm"
     options: dict[str, OptionValue] = msgspec.field(default_factory=dict[str, OptionValue])
+    policy: dict[str, OptionValue] = msgspec.field(default_factory=dict[str, OptionValue])
+    """What the supervisor does with the server; rows of `app.wire.policy.POLICIES`."""
     is_demo: bool = False
     revision: str = ""
     """Changes with every change of the file; a save that names an older one is refused."""
@@ -102,6 +128,7 @@ class ProfileDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str
     runtime: str = "mlx_lm"
     options: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    policy: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     revision: str = ""
     """For a change: the revision that was edited; empty overwrites whatever is there."""
 
@@ -139,12 +166,21 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class DownloadState(StrEnum):
-    """Where a download is in its life."""
+    """Where a download is in its life; the engine's downloads are the only writer."""
 
     QUEUED = "queued"
+    RESOLVING = "resolving"
     DOWNLOADING = "downloading"
+    WAITING = "waiting"
+    VERIFYING = "verifying"
     PAUSED = "paused"
+    BLOCKED = "blocked"
     FAILED = "failed"
+
+    @property
+    def is_active(self) -> bool:
+        """True while the download goes on by itself."""
+        return self not in (DownloadState.PAUSED, DownloadState.BLOCKED, DownloadState.FAILED)
 
 
 class Download(msgspec.Struct, frozen=True):
@@ -154,8 +190,69 @@ class Download(msgspec.Struct, frozen=True):
     """The hub id of the model."""
     state: DownloadState
     total_bytes: int | None = None
+    """From the hub's list of files; None until that is known. Never grows."""
     done_bytes: int = 0
     failure: Failure | None = None
+    """Why it is blocked or failed. Blocked: the user must do what the hint says first."""
+    revision: str = "main"
+    """What was asked for: a branch, a tag or a commit."""
+    commit: str | None = None
+    """The commit that it is pinned to."""
+    bytes_per_s: float | None = None
+    """Smoothed; None while nothing moves."""
+    eta_s: float | None = None
+    """Seconds to go, rounded; None until the speed is stable."""
+    files_done: int = 0
+    """Files that are complete and checked."""
+    files_total: int | None = None
+    waiting: str = ""
+    """Why a waiting download waits, in words."""
+    retry_at: float | None = None
+    """When a waiting download tries again, seconds since the epoch."""
+    notice: str = ""
+    """Something to know about a download that goes on, such as a rejected token."""
+    place: int | None = None
+    """For a queued download: 1 is the next to start."""
+    added_at: float = 0.0
+    """Seconds since the epoch."""
+    verify: bool = False
+    """True when files that were there before are checked too."""
+
+
+class DownloadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a client sends to download a model, or to go on with it."""
+
+    id: str
+    revision: str = "main"
+    verify: bool = False
+
+
+class ForeignKind(StrEnum):
+    """What a model server is that the engine did not start."""
+
+    MLX_LM = "mlx_lm"
+    MLX_VLM = "mlx_vlm"
+    VLLM_MLX = "vllm_mlx"
+    OLLAMA = "ollama"
+    LM_STUDIO = "lm_studio"
+    LLAMA_CPP = "llama_cpp"
+
+
+class ForeignServer(msgspec.Struct, frozen=True):
+    """A model server on this computer that the engine did not start; shown, never managed."""
+
+    id: str
+    """Names this process and no later one with the same pid."""
+    kind: ForeignKind
+    name: str
+    """The software's name, for people."""
+    pid: int
+    created: float
+    """When the process was started, seconds since the epoch."""
+    port: int | None = None
+    """The port that it listens on; None where there is none or the system hides it."""
+    memory_bytes: int | None = None
+    """Memory of the process and everything below it; None where the system hides it."""
 
 
 class Machine(msgspec.Struct, frozen=True):

@@ -32,7 +32,12 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "start_server", "POST", "/api/servers/{id}/start", "Start a profile; answers 202 at once."
     ),
-    Route("stop_server", "POST", "/api/servers/{id}/stop", "Stop a server; answers 202 at once."),
+    Route(
+        "stop_server",
+        "POST",
+        "/api/servers/{id}/stop",
+        "Stop a server; answers 202 at once. `force` (1) kills it whatever it holds.",
+    ),
     Route("restart_server", "POST", "/api/servers/{id}/restart", "Stop, then start again."),
     Route("remove_server", "DELETE", "/api/servers/{id}", "Forget a stopped or failed server."),
     Route(
@@ -45,7 +50,46 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "scan_models", "POST", "/api/models/scan", "Look at the disk again; answers 202 at once."
     ),
+    Route("foreign", "GET", "/api/foreign", "Model servers that this engine did not start."),
+    Route(
+        "stop_foreign",
+        "POST",
+        "/api/foreign/{id}/stop",
+        "Ask a model server that this engine did not start to end; waits up to 10 s for it.",
+    ),
+    Route(
+        "remove_model",
+        "DELETE",
+        "/api/models/{id:path}",
+        "Delete a model from the hub's cache; refused while a server uses it.",
+    ),
     Route("downloads", "GET", "/api/downloads", "All downloads."),
+    Route(
+        "add_download",
+        "POST",
+        "/api/downloads",
+        "Download a model, or go on with its download: `id`, and if need be `revision` and "
+        "`verify` (check files that are there too). Answers 202 at once.",
+    ),
+    Route(
+        "pause_download",
+        "POST",
+        "/api/downloads/{id:path}/pause",
+        "Pause a download; every byte stays.",
+    ),
+    Route("resume_download", "POST", "/api/downloads/{id:path}/resume", "Go on with a download."),
+    Route(
+        "retry_download",
+        "POST",
+        "/api/downloads/{id:path}/retry",
+        "Try a failed, blocked or waiting download again now.",
+    ),
+    Route(
+        "remove_download",
+        "DELETE",
+        "/api/downloads/{id:path}",
+        "Cancel a download; with `keep=true` its unfinished files stay for another try.",
+    ),
     Route("settings", "GET", "/api/settings", "The engine's settings with their sources."),
     Route("change_settings", "PATCH", "/api/settings", "Change some of the engine's settings."),
     Route("events", "GET", "/api/events", "The event stream (server-sent events)."),

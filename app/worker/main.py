@@ -40,6 +40,10 @@ def _parser() -> argparse.ArgumentParser:
         "--stall-s", type=float, default=15.0, help="how long a connection may be silent"
     )
     download.set_defaults(run=_download)
+    remove = modes.add_parser("remove", help="delete a model from the hub's cache")
+    remove.add_argument("--cache", type=Path, required=True, help="the hub's cache")
+    remove.add_argument("model", help="the id of the model")
+    remove.set_defaults(run=_remove)
     modules = modes.add_parser("check-modules", help="import packages and all modules under them")
     modules.add_argument("package", nargs="+")
     modules.set_defaults(run=_check_modules)
@@ -60,6 +64,12 @@ def _download(arguments: argparse.Namespace) -> bytes | None:
 
     mode.run(arguments.cache, stall_s=arguments.stall_s)
     return None
+
+
+def _remove(arguments: argparse.Namespace) -> bytes:
+    from app.worker.remove import remove
+
+    return msgspec.json.encode(remove(arguments.cache, arguments.model))
 
 
 def _check_modules(arguments: argparse.Namespace) -> bytes:

@@ -8,17 +8,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx2 as httpx
 import psutil
 import pytest
 from model_kit import make_hub_repo, model_files
-from PySide6.QtCore import QElapsedTimer, Qt, QTimer
+from PySide6.QtCore import QElapsedTimer, QEventLoop, Qt, QTimer
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QMenu, QPushButton, QWidget
@@ -86,6 +86,19 @@ def is_gone(process: psutil.Process) -> bool:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float) -> bool:
+    """Run the event loop until the condition holds; return whether it did in time."""
+    loop, look, end = QEventLoop(), QTimer(), QTimer()
+    look.timeout.connect(lambda: loop.quit() if condition() else None)
+    end.timeout.connect(loop.quit)
+    end.setSingleShot(True)
+    look.start(10)
+    end.start(int(timeout_s * 1000))
+    if not condition():
+        loop.exec()
+    return bool(condition())
 
 
 class Daemon:
@@ -194,10 +207,13 @@ class Desk:
 
     def keys(self, text: str) -> None:
         """Press a combination of keys where the keyboard is."""
+        active = QApplication.activeWindow()
+        if active is None or not active.isVisible():
+            self.come_back()
         target = QApplication.activePopupWidget() or QApplication.focusWidget() or self.window
         QTest.keySequence(target, QKeySequence(text))
 
-    def type(self, text: str) -> None:
+    def write(self, text: str) -> None:
         target = QApplication.focusWidget()
         assert target is not None
         self.qtbot.keyClicks(target, text)
@@ -205,7 +221,7 @@ class Desk:
     def choose(self, text: str) -> None:
         """Type a part of a profile's name or model into the picker and take the first match."""
         self.keys("Ctrl+L")
-        self.type(text)
+        self.write(text)
         self.until(lambda: self.picker.completer().popup().isVisible())
         popup = self.picker.completer().popup()
         self.qtbot.keyClick(popup, Qt.Key.Key_Down)
@@ -243,6 +259,11 @@ class Desk:
     def has_dialog(self, kind: type[QDialog]) -> bool:
         return any(w.isVisible() for w in self.window.findChildren(kind))
 
+    def come_back(self) -> None:
+        """Go on in the window after a dialog; without a window manager nobody does it for us."""
+        self.window.activateWindow()
+        self.until(self.window.isActiveWindow)
+
     def tidy(self) -> None:
         """Close what is open and remove every tile."""
         for menu in self.window.findChildren(QMenu):
@@ -260,15 +281,12 @@ class Desk:
         for server_id in list(servers):
             self.window.session.call("remove", lambda api, i=server_id: api.remove_server(i))
         self.until(lambda: not servers)
-        self.until(lambda: not self.window.session.busy)
 
 
 def post_json(url: str, body: object) -> dict[str, Any]:
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=START_S) as answer:
-        return json.load(answer)
+    # An engine on this computer must be reached whatever proxy the environment names.
+    answer = httpx.post(url, json=body, timeout=START_S, trust_env=False)
+    return answer.raise_for_status().json()
 
 
 @contextmanager
@@ -286,8 +304,7 @@ def open_window(url: str | None = None) -> Iterator[MainWindow]:
         yield window
     finally:
         window.quit()
-        QTest.qWaitFor(lambda: bool(ended), int(END_S * 1000))
-        assert ended, "the window did not end"
+        assert wait_until(lambda: ended, END_S), "the window did not end"
         assert window.session.join()
         window.deleteLater()
         gc.enable()
@@ -309,8 +326,7 @@ def shared_window(shared_home: Path, qapp: QApplication) -> Iterator[MainWindow]
         patch.setenv("MLX_MANAGER_HOME", str(shared_home))
         patch.setenv("HF_HOME", str(shared_home / "hf"))
         with open_window() as window:
-            wait = int(START_S * 1000)
-            assert QTest.qWaitFor(lambda: TINY in window.mirror.models, wait), "no engine"
+            assert wait_until(lambda: TINY in window.mirror.models, START_S), "no engine"
             yield window
 
 
@@ -327,8 +343,7 @@ def desk(
     monkeypatch.setenv("HF_HOME", str(shared_home / "hf"))
     desk = Desk(shared_window, shared_home, qtbot)
     shared_window.resize(1400, 860)
-    shared_window.activateWindow()
-    desk.until(shared_window.isActiveWindow)
+    desk.come_back()
     yield desk
     desk.tidy()
 

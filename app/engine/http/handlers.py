@@ -13,7 +13,7 @@ from app.engine.http.state import State
 from app.engine.supervisor.supervisor import log_file
 from app.wire.errors import AppError, ErrorCode
 from app.wire.events import HEARTBEAT_S
-from app.wire.nouns import Profile, ProfileDraft
+from app.wire.nouns import DownloadRequest, Profile, ProfileDraft
 
 _T = TypeVar("_T")
 _MAX_BODY = 1024 * 1024
@@ -79,7 +79,8 @@ async def start_server(request: Request) -> Response:
 
 async def stop_server(request: Request) -> Response:
     """Stop a server."""
-    return _json(_state(request).supervisor.stop(request.path_params["id"]), 202)
+    force = _number(request, "force", 0, 1) == 1
+    return _json(_state(request).supervisor.stop(request.path_params["id"], force=force), 202)
 
 
 async def restart_server(request: Request) -> Response:
@@ -112,9 +113,57 @@ async def scan_models(request: Request) -> Response:
     return Response(status_code=202)
 
 
+async def foreign(request: Request) -> Response:
+    """Return the model servers that this engine did not start."""
+    return _json(list(_state(request).bus.foreign.values()))
+
+
+async def stop_foreign(request: Request) -> Response:
+    """Ask such a server to end, and wait for it."""
+    await _state(request).foreign.stop(request.path_params["id"])
+    return Response(status_code=204)
+
+
 async def downloads(request: Request) -> Response:
     """Return all downloads."""
     return _json(list(_state(request).bus.downloads.values()))
+
+
+async def add_download(request: Request) -> Response:
+    """Download a model, or go on with it."""
+    wanted = await _body(request, DownloadRequest)
+    return _json(await _state(request).downloads.add(wanted), 202)
+
+
+async def pause_download(request: Request) -> Response:
+    """Pause a download."""
+    return _json(_state(request).downloads.pause(request.path_params["id"]), 202)
+
+
+async def resume_download(request: Request) -> Response:
+    """Go on with a download."""
+    return _json(_state(request).downloads.resume(request.path_params["id"]), 202)
+
+
+async def retry_download(request: Request) -> Response:
+    """Try a download again now."""
+    return _json(_state(request).downloads.resume(request.path_params["id"]), 202)
+
+
+async def remove_download(request: Request) -> Response:
+    """Cancel a download."""
+    keep = request.query_params.get("keep", "false")
+    if keep not in ("true", "false"):
+        raise AppError("keep must be true or false.", code=ErrorCode.BAD_REQUEST)
+    downloads = _state(request).downloads
+    downloads.remove(request.path_params["id"], keep_partial=keep == "true")
+    return Response(status_code=204)
+
+
+async def remove_model(request: Request) -> Response:
+    """Delete a model from the hub's cache."""
+    freed = await _state(request).downloads.remove_model(request.path_params["id"])
+    return _json({"freed_bytes": freed})
 
 
 async def settings(request: Request) -> Response:

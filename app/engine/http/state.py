@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from app.engine.bus import Bus
+from app.engine.downloads import Downloads
+from app.engine.foreign import ForeignServers
 from app.engine.profiles import Profiles
 from app.engine.settings import EngineSettings
 from app.engine.supervisor import Supervisor
@@ -19,6 +21,8 @@ class State:
     profiles: Profiles
     settings: EngineSettings
     supervisor: Supervisor
+    downloads: Downloads
+    foreign: ForeignServers
     policy: Policy
     rescan: Callable[[], None]
     """Look at the disk for models again, in the background."""

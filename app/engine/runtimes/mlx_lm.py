@@ -97,20 +97,21 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "prompt_cache_bytes", "--prompt-cache-bytes", _K.SIZE, "Memory for remembered prompts",
-        "The most that remembered prompts may take, for example 4G. Not kept to while a draft "
-        "model or a quantised cache is in use.",
+        "The most that remembered prompts may take, for example 4G. Left empty, it is a quarter "
+        "of the memory that is free at the start: without a bound they grow until the GPU runs "
+        "out of memory. Not kept to while a draft model or a quantised cache is in use.",
         group="Memory", is_basic=True,
     ),
     Option(
         "kv_bits", "--kv-bits", _K.INT, "Cache bits",
         "Stores the context with 2 to 8 bits a number: less memory for long contexts, but "
         "requests are then served one after another.",
-        minimum=2, maximum=8, unit="bits", group="Memory",
+        minimum=2, maximum=8, choices=("2", "3", "4", "5", "6", "8"), unit="bits", group="Memory",
     ),
     Option(
         "kv_group_size", "--kv-group-size", _K.INT, "Cache group size",
         "Numbers that share a scale in a quantised cache; must divide the model's head size.",
-        default=64, minimum=32, maximum=128, group="Memory",
+        default=64, minimum=32, maximum=128, choices=("32", "64", "128"), group="Memory",
     ),
     Option(
         "quantized_kv_start", "--quantized-kv-start", _K.INT, "Quantise the cache from",

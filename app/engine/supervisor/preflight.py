@@ -1,5 +1,6 @@
 """What is checked and decided before a server process is started."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,9 +9,14 @@ import msgspec
 from app import paths
 from app.engine.process import child_environment
 from app.engine.runtimes.base import UPSTREAM_TOKEN, Runtime
+from app.engine.supervisor.runfile import ID_FLAG
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import Model, Profile
+from app.wire.policy import LARGE_BYTES
 
+GRACE_S = 10.0
+"""How long a server may take to end by itself; clean stops were seen to take up to 3 s."""
+LARGE_GRACE_S = 60.0
 _BYTES_PER_S = 200e6
 """A slow disk's reading rate, for the deadline of a start."""
 
@@ -23,6 +29,12 @@ class Launch(msgspec.Struct, frozen=True):
     log: str
     grace_s: float
     cwd: str | None
+    weights_bytes: int = 0
+
+
+def grace_s(held_bytes: float) -> float:
+    """Return how long a server that holds this much memory may take to end by itself."""
+    return LARGE_GRACE_S if held_bytes > LARGE_BYTES else GRACE_S
 
 
 def resolve_model(model: str, models: Mapping[str, Model], cache: Path) -> Path:
@@ -37,7 +49,8 @@ def resolve_model(model: str, models: Mapping[str, Model], cache: Path) -> Path:
     if model == "demo":
         return paths.demo_model()
     if model.startswith(("/", "~")):
-        return _check_folder(Path(model).expanduser())
+        # Not Path.expanduser, which raises for a user that does not exist.
+        return _check_folder(Path(os.path.expanduser(model)))  # noqa: PTH111
     snapshot = _hub_snapshot(model, cache)
     if snapshot is None:
         raise AppError(
@@ -85,14 +98,19 @@ def _hub_snapshot(model: str, cache: Path) -> Path | None:
 
 def start_deadline_s(folder: Path) -> float:
     """Return how long a start may take in all, by the size of the weights."""
-    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    return max(120.0, 60.0 + size / _BYTES_PER_S)
+    return max(120.0, 60.0 + weights_bytes(folder) / _BYTES_PER_S)
+
+
+def weights_bytes(folder: Path) -> int:
+    """Return the size of a model's weights on disk, which is what they take in memory."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
 def make_launch(
-    profile: Profile, runtime: Runtime, folder: Path, *, token: str, log: Path, grace_s: float
+    profile: Profile, runtime: Runtime, folder: Path, *, token: str, log: Path, run_id: str
 ) -> Launch:
     """Return the order that starts this profile's server."""
+    weights = weights_bytes(folder)
     environment = child_environment(
         {
             # A request can then never set off a download inside the server.
@@ -102,9 +120,10 @@ def make_launch(
         }
     )
     return Launch(
-        argv=runtime.command(profile, str(folder)),
+        argv=[*runtime.command(profile, str(folder)), f"{ID_FLAG}={run_id}"],
         env=environment,
         log=str(log),
-        grace_s=grace_s,
+        grace_s=grace_s(weights),
         cwd=paths.program_root(),
+        weights_bytes=weights,
     )

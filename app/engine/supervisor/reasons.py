@@ -14,6 +14,27 @@ _TAIL_LINES = 12
 _GPU_MEMORY = ("insufficient memory", "kiogpucommandbuffercallbackerroroutofmemory")
 
 
+HEALING = frozenset(
+    {
+        ErrorCode.SERVER_CRASHED,
+        ErrorCode.OUT_OF_MEMORY,
+        ErrorCode.SERVER_STALLED,
+        ErrorCode.PORT_BUSY,
+    }
+)
+"""Failures that another start can heal; a broken model stays broken."""
+
+
+def stalled(name: str, silent_s: float) -> Failure:
+    """Return the failure of a server that generates nothing any more."""
+    what = f" for {silent_s:.0f} s" if silent_s else ""
+    return Failure(
+        ErrorCode.SERVER_STALLED,
+        f"“{name}” has generated nothing{what}, though it runs.",
+        "Restart it. Open requests are lost.",
+    )
+
+
 def from_error(error: AppError) -> Failure:
     """Return the failure that an expected error means."""
     return Failure(error.code, error.message, error.hint)

@@ -9,15 +9,22 @@ import msgspec
 
 from app import paths
 from app.engine.bus import Bus
+from app.engine.readers.machine import read_used_memory
 from app.engine.runtimes.base import Runtime
 from app.engine.sampler import Sampler, Target
-from app.engine.supervisor.task import GRACE_S, ServerTask
+from app.engine.supervisor import budget
+from app.engine.supervisor.clock import SleepClock
+from app.engine.supervisor.preflight import Launch
+from app.engine.supervisor.task import ServerTask
 from app.gateway.directory import Served, Upstream
 from app.wire.child import RunnerStats
 from app.wire.errors import AppError, ErrorCode
-from app.wire.nouns import Server, ServerState
+from app.wire.events import MachineSample, SampleValues
+from app.wire.nouns import Profile, Server
 
 _log = logging.getLogger("server")
+_SLACK_S = 2.0
+"""What the end of a server may take beyond its patience."""
 
 
 class Supervisor:
@@ -31,7 +38,10 @@ class Supervisor:
         self.cache = cache
         self._sampler = sampler
         self._tasks: dict[str, ServerTask] = {}
+        self._budgets: dict[str, budget.Budget] = {}
         self._is_closing = False
+        self._clock = SleepClock()
+        self._used = 0
 
     def start(self, profile_id: str) -> Server:
         """Make sure that the profile's server runs. Raises AppError for an unusable profile."""
@@ -39,10 +49,10 @@ class Supervisor:
         task.request_start()
         return task.server
 
-    def stop(self, server_id: str) -> Server:
-        """Make sure that the server does not run. Raises AppError when there is none."""
+    def stop(self, server_id: str, *, force: bool = False) -> Server:
+        """Make sure that the server does not run; `force` kills it now. Raises AppError."""
         task = self._known(server_id)
-        task.request_stop()
+        task.request_stop(force=force)
         return task.server
 
     def restart(self, server_id: str) -> Server:
@@ -54,7 +64,7 @@ class Supervisor:
     async def remove(self, server_id: str) -> None:
         """Forget a server that has no process. Raises AppError while it has one."""
         task = self._known(server_id)
-        if task.server.state.has_process:
+        if task.server.state.is_active:
             raise AppError(
                 f"“{task.server.name}” is {task.server.state.value}.",
                 hint="Stop it first.",
@@ -77,7 +87,7 @@ class Supervisor:
 
     def ready(self) -> list[Upstream]:
         """Return where the gateway may send requests, the most recently started first."""
-        ready = [t for t in self._tasks.values() if t.server.state is ServerState.READY]
+        ready = [t for t in self._tasks.values() if t.server.state.serves]
         ready.sort(key=lambda t: t.server.started_at or 0.0, reverse=True)
         return [
             Upstream(
@@ -101,10 +111,24 @@ class Supervisor:
         self._is_closing = True
         for task in self._tasks.values():
             task.request_stop()
-        waits = [task.settled(GRACE_S + 2.0) for task in self._tasks.values()]
+        waits = [task.settled(task.patience_s + _SLACK_S) for task in self._tasks.values()]
         await asyncio.gather(*waits)
         await asyncio.gather(*(task.close() for task in self._tasks.values()))
         self._tasks.clear()
+
+    def tick(self, now: float, machine: MachineSample, values: dict[str, SampleValues]) -> None:
+        """Look after all servers with the figures of this second; `now` is monotonic."""
+        woke = self._clock.has_jumped(now, time.time())
+        if woke:
+            _log.info("the clocks jumped, probably after sleep; silence does not count for a while")
+        self._used = machine.memory_used_bytes
+        for task in tuple(self._tasks.values()):
+            memory = values.get(task.server.id, {}).get("memory_bytes")
+            task.tick(now, memory=memory, used=self._used, woke=woke)
+
+    def used_memory(self) -> int:
+        """Return the machine's used memory in bytes; may block a few milliseconds."""
+        return read_used_memory()
 
     def on_stats(self, server_id: str, stats: RunnerStats) -> None:
         """Take the figures that a runner reports."""
@@ -119,6 +143,28 @@ class Supervisor:
         info = self.bus.info
         machine = msgspec.structs.replace(info.machine, gpu_limit_bytes=limit_bytes, has_gpu=True)
         self.bus.put_info(msgspec.structs.replace(info, machine=machine))
+
+    def within_budget(self, profile: Profile, launch: Launch) -> Launch:
+        """Return the launch with limits, so that all servers together fit what the GPU may wire."""
+        others = [
+            self._budgets[name].wired
+            for name, task in self._tasks.items()
+            if name != profile.id and name in self._budgets and task.server.state.has_process
+        ]
+        foreign = [server.memory_bytes or 0 for server in self.bus.foreign.values()]
+        machine = self.bus.info.machine
+        planned = self._budgets[profile.id] = budget.plan(
+            weights=launch.weights_bytes,
+            limit=budget.shared_limit(machine),
+            held=sum(others) + sum(foreign),
+            prompts=budget.prompts_of(profile),
+        )
+        level = logging.WARNING if planned.is_short and machine.has_gpu else logging.INFO
+        _log.log(level, "server %s %s", profile.id, planned)
+        more = budget.arguments(profile, self.runtimes[profile.runtime].info, planned)
+        return msgspec.structs.replace(
+            launch, argv=[*launch.argv, *more], env=launch.env | budget.environment(planned)
+        )
 
     def _targets(self) -> dict[str, Target]:
         return {

@@ -1,4 +1,4 @@
-"""One server: its state, its process, and the task that takes it from start to end."""
+"""One server: its state, and the task that takes it from start to end."""
 
 import asyncio
 import logging
@@ -11,9 +11,12 @@ import msgspec
 
 from app import files
 from app.engine.bus import Bus
-from app.engine.process import Child
 from app.engine.runtimes.base import Runtime
-from app.engine.supervisor import preflight, reasons
+from app.engine.supervisor import preflight, probe, reasons, release, runfile, states
+from app.engine.supervisor.backoff import RestartBudget
+from app.engine.supervisor.life import Life
+from app.engine.supervisor.preflight import grace_s
+from app.engine.supervisor.watchdog import Verdict, Watchdog
 from app.wire.child import (
     ChildEvent,
     Exited,
@@ -25,17 +28,14 @@ from app.wire.child import (
     RunnerStats,
     Spawned,
     SpawnFailed,
-    decode_child_event,
 )
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import Failure, Phase, Profile, Server, ServerState
+from app.wire.policy import ON_CRASH, policy_flag, policy_text
 
 _log = logging.getLogger("server")
-GRACE_S = 10.0
-"""How long a server may take to end by itself; clean stops were seen to take up to 3 s."""
-_END_S = 5.0
-"""How long a guard may take to end beyond the grace of its server; it takes milliseconds."""
 _KEPT_LOGS = 3
+PROBE_EVERY_S = 600.0
 
 
 class Context(Protocol):
@@ -57,23 +57,38 @@ class Context(Protocol):
         """Take what Metal lets the GPU use."""
         ...
 
+    def within_budget(self, profile: Profile, launch: preflight.Launch) -> preflight.Launch:
+        """Give a start its share of the memory."""
+        ...
+
+    def used_memory(self) -> int:
+        """Return the machine's used memory in bytes; may block a few milliseconds."""
+        ...
+
 
 class ServerTask:
     """The only writer of one server's state. All methods belong to the engine's loop."""
 
     def __init__(self, profile: Profile, context: Context, log: Path) -> None:
         self._context = context
+        self._profile = profile
         self.log = log
         self.token = ""
         self.server = Server(
             profile.id, profile.name, profile.model, ServerState.STOPPED, time.time()
         )
-        self._child: Child | None = None
+        self._life: Life | None = None
         self._wanted = False
         self._ending = False
-        self._exit: Exited | None = None
         self._problem: Failure | None = None
         self._loaded = False
+        self._run_id = ""
+        self._memory = 0
+        self._used_before = 0
+        self._watchdog = Watchdog(time.monotonic())
+        self._budget = RestartBudget()
+        self._probed_at = time.monotonic()
+        self._probe: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._transition = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"server-{profile.id}")
@@ -81,20 +96,27 @@ class ServerTask:
     def request_start(self) -> None:
         """Make sure that it runs: starts it unless it does, or after a stop that is under way."""
         self._wanted = True
+        self._budget.clear()
         if not self.server.state.has_process:
             self._become(ServerState.STARTING, phase=Phase.SPAWNING, failure=None)
             self._wake.set()
 
-    def request_stop(self) -> None:
-        """Make sure that it does not run; a start that is under way is given up."""
+    def request_stop(self, *, force: bool = False) -> None:
+        """Make sure that it does not run; a start that is under way is given up.
+
+        `force` kills the process now, whatever it holds.
+        """
         self._wanted = False
-        self._end_life()
+        if self.server.state is ServerState.BACKING_OFF:
+            self._become(ServerState.STOPPED, failure=None)
+            self._wake.set()
+        self._end_life(0.0 if force else None)
 
     def request_restart(self) -> None:
         """End the process if there is one, then start a new one."""
         if self.server.state.has_process:
             self._wanted = True
-            self._end_life()
+            self._end_life(None)
         else:
             self.request_start()
 
@@ -109,10 +131,35 @@ class ServerTask:
                 break
         return self.server
 
+    @property
+    def patience_s(self) -> float:
+        """How long its process may take to end by itself."""
+        return grace_s(self._memory)
+
     async def close(self) -> None:
         """End the task. A process that still lives is ended by its guard."""
         self._task.cancel()
+        if self._probe is not None:
+            self._probe.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+
+    def tick(self, now: float, *, memory: float | None, used: int, woke: bool) -> None:
+        """Look after the server once a second.
+
+        `now` is monotonic, `memory` the process group's and `used` the machine's, in bytes;
+        `woke` tells that the computer has just come back from sleep.
+        """
+        if woke:
+            self._watchdog.forgive(now)
+        if self.server.state is ServerState.STOPPING and memory is not None:
+            self._tell_released(max(0, (self.server.held_bytes or 0) - int(memory)))
+        if not self.server.state.serves:
+            return
+        self._memory, self._used_before = int(memory or 0), used
+        verdict = self._watchdog.verdict(now)
+        self._show(verdict, now)
+        if verdict is Verdict.IDLE and self.server.state is ServerState.READY:
+            self._probe_if_due(now)
 
     async def _run(self) -> None:
         while True:
@@ -121,46 +168,51 @@ class ServerTask:
             try:
                 while self._wanted:
                     await self._live()
+                    await self._back_off()
             except Exception:  # noqa: BLE001 - server task
                 _log.exception("server %s: the supervisor failed", self.server.id)
+                self._wanted = False
                 self._fail(Failure(ErrorCode.INTERNAL, "An error in the app ended this server."))
-            if self.server.state is not ServerState.FAILED:
+            if self.server.state.is_active:
                 self._become(ServerState.STOPPED, phase=None)
 
     async def _live(self) -> None:
         """Run one process from start to end."""
         self._ending = self._loaded = False
-        self._exit = self._problem = None
+        self._problem = None
         try:
-            profile, launch, deadline_s = await asyncio.to_thread(self._prepare)
+            launch, deadline_s = await asyncio.to_thread(self._prepare)
+            launch = self._context.within_budget(self._profile, launch)
             if not self._wanted:
                 return
-            child = await Child.spawn("guard", stderr=self.log)
+            life = await Life.begin(launch, self._take)
         except AppError as error:
             self._fail(reasons.from_error(error))
             return
         except OSError as error:
             self._fail(reasons.from_os_error(error))
             return
-        self._child = child
-        if self._wanted:
-            self._ending = False
-            self._become(
-                ServerState.STARTING, phase=Phase.SPAWNING, failure=None, name=profile.name,
-                model=profile.model, started_at=time.time(), ready_at=None, pid=None, port=None,
-            )  # fmt: skip
-            child.send(launch)
+        if not self._wanted:
+            await life.drop()
+            return
+        self._life = life
+        self._ending = False
+        self._become(
+            ServerState.STARTING, phase=Phase.SPAWNING, failure=None, name=self._profile.name,
+            model=self._profile.model, started_at=time.time(), ready_at=None, pid=None, port=None,
+            next_try_at=None, held_bytes=None, released_bytes=None,
+        )  # fmt: skip
         timer = asyncio.get_running_loop().call_later(deadline_s, self._give_up_start)
         try:
-            if self._wanted:
-                await self._listen(child, profile)
+            await life.run()
         finally:
             timer.cancel()
-            self._child = None
-            await child.close(deadline_s=GRACE_S + _END_S if self._exit is None else _END_S)
-        self._conclude()
+            self._life = None
+            await asyncio.to_thread(runfile.remove, self.server.id)
+        await self._prove_release()
+        self._conclude(life.exit)
 
-    def _prepare(self) -> tuple[Profile, preflight.Launch, float]:
+    def _prepare(self) -> tuple[preflight.Launch, float]:
         context = self._context
         profile = context.bus.profiles.get(self.server.id)
         if profile is None or profile.fault is not None:
@@ -168,48 +220,40 @@ class ServerTask:
                 f"The profile of “{self.server.name}” cannot be used any more.",
                 code=ErrorCode.PROFILE_BROKEN,
             )
+        self._profile = profile
         folder = preflight.resolve_model(profile.model, context.bus.models, context.cache)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         files.rotate(self.log, keep=_KEPT_LOGS)
         self.token = secrets.token_urlsafe(24)
+        self._run_id = runfile.new_run_id()
         launch = preflight.make_launch(
             profile, context.runtimes[profile.runtime], folder,
-            token=self.token, log=self.log, grace_s=GRACE_S,
+            token=self.token, log=self.log, run_id=self._run_id,
         )  # fmt: skip
-        return profile, launch, preflight.start_deadline_s(folder)
+        return launch, preflight.start_deadline_s(folder)
 
-    async def _listen(self, child: Child, profile: Profile) -> None:
-        async for line in child.lines():
-            try:
-                event = decode_child_event(line)
-            except msgspec.DecodeError:
-                _log.warning("server %s: a line that is no event was ignored", self.server.id)
-                continue
-            self._take(event, profile)
-            if self._exit is not None:
-                # Not the end of the pipe: a process that left the group may hold it open.
-                return
-
-    def _take(self, event: ChildEvent, profile: Profile) -> None:
+    def _take(self, event: ChildEvent) -> None:
         match event:
             case Spawned() | Importing() | Loading() | Listening() | Loaded():
                 self._advance(event)
             case RunnerStats():
+                self._watchdog.report(event, time.monotonic())
                 self._context.on_stats(self.server.id, event)
             case RunnerFailed(stage=stage, error=error):
-                runtime = self._context.runtimes[profile.runtime]
-                self._problem = runtime.explain(stage, error, profile)
+                runtime = self._context.runtimes[self._profile.runtime]
+                self._problem = runtime.explain(stage, error, self._profile)
             case SpawnFailed(error=error):
                 self._problem = Failure(
                     ErrorCode.SERVER_CRASHED, f"The server could not be started: {error}."
                 )
             case Exited():
-                self._exit = event
+                pass
 
     def _advance(self, event: Spawned | Importing | Loading | Listening | Loaded) -> None:
         match event:
             case Spawned(pid=pid):
                 self._update(pid=pid)
+                runfile.write(self.server.id, pid, self._run_id, None)
             case Importing():
                 self._update(phase=Phase.IMPORTING)
             case Loading():
@@ -226,39 +270,126 @@ class ServerTask:
         server = self.server
         is_complete = self._loaded and server.port is not None and self._problem is None
         if is_complete and server.state is ServerState.STARTING:
+            self._watchdog = Watchdog(time.monotonic())
+            self._probed_at = time.monotonic()
             self._become(ServerState.READY, phase=None, ready_at=time.time())
             seconds = time.time() - (server.started_at or time.time())
             _log.info("server %s ready in %.1f s on port %s", server.id, seconds, server.port)
 
-    def _end_life(self) -> None:
+    def _show(self, verdict: Verdict, now: float) -> None:
+        shown = {
+            Verdict.IDLE: ServerState.READY,
+            Verdict.BUSY: ServerState.BUSY,
+            Verdict.STALLED: ServerState.STALLED,
+        }[verdict]
+        if shown is self.server.state:
+            return
+        if verdict is not Verdict.STALLED:
+            self._become(shown, failure=None)
+            return
+        failure = reasons.stalled(self.server.name, self._watchdog.silent_s(now))
+        _log.warning("server %s: %s", self.server.id, failure.message)
+        self._become(shown, failure=failure)
+        if policy_flag(self._profile.policy, "restart_stalled") and self._life is not None:
+            self._problem = failure
+            self._life.stop(self.patience_s)
+
+    def _probe_if_due(self, now: float) -> None:
+        since = max(self._probed_at, self._watchdog.active_at)
+        is_running = self._probe is not None and not self._probe.done()
+        if is_running or now - since < PROBE_EVERY_S:
+            return
+        if policy_flag(self._profile.policy, "idle_probe"):
+            self._probed_at = now
+            self._probe = asyncio.create_task(self._ask(), name=f"probe-{self.server.id}")
+
+    async def _ask(self) -> None:
+        port, token, watchdog = self.server.port, self.token, self._watchdog
+        if port is not None and not await probe.answers(port, token):
+            watchdog.probe_failed()
+
+    def _end_life(self, patience_s: float | None) -> None:
         if not self.server.state.has_process:
             return
         self._ending = True
         if self.server.state is not ServerState.STOPPING:
-            self._become(ServerState.STOPPING, phase=None)
-        if self._child is not None:
-            self._child.send({"stop": GRACE_S})
+            held = self._memory if self.server.state.serves else None
+            self._become(ServerState.STOPPING, phase=None, held_bytes=held, released_bytes=None)
+        if self._life is not None:
+            self._life.stop(self.patience_s if patience_s is None else patience_s)
 
     def _give_up_start(self) -> None:
-        if self.server.state is ServerState.STARTING and self._child is not None:
+        if self.server.state is ServerState.STARTING and self._life is not None:
             self._problem = Failure(
                 ErrorCode.START_TIMEOUT,
                 f"“{self.server.name}” did not become ready in time.",
                 "The log may tell what it waits for. Start it again, or choose a smaller model.",
             )
-            self._child.send({"stop": GRACE_S})
+            self._life.stop(grace_s(0))
 
-    def _conclude(self) -> None:
+    async def _prove_release(self) -> None:
+        """Let a stop count as done only when port and memory have come back."""
+        port, held = self.server.port, self.server.held_bytes
+        if port is not None and not await release.port_is_free(port):
+            _log.error("server %s is gone, but its port %d is still held", self.server.id, port)
+        if held:
+            released = await release.memory_released(
+                held, self._used_before, self._context.used_memory, self._tell_released
+            )
+            _log.info("server %s released %d of %d bytes", self.server.id, released, held)
+        self._memory = 0
+
+    def _tell_released(self, released: int) -> None:
+        if released != self.server.released_bytes:
+            self._update(released_bytes=released)
+
+    def _conclude(self, end: Exited | None) -> None:
         if self._ending:
             self._update(pid=None, port=None)
             if self._wanted:
                 self._become(
                     ServerState.STARTING, phase=Phase.SPAWNING, restarts=self.server.restarts + 1
                 )
-        elif self._problem is not None:
-            self._fail(reasons.with_log(self._problem, self.log))
+            return
+        if self._problem is not None:
+            failure = reasons.with_log(self._problem, self.log)
         else:
-            self._fail(reasons.from_exit(self._exit, self.log))
+            failure = reasons.from_exit(end, self.log)
+        delay_s = self._restart_delay_s(failure)
+        if delay_s is None:
+            self._fail(failure)
+            return
+        _log.warning("server %s: %s Next try in %.0f s.", self.server.id, failure.message, delay_s)
+        self._become(
+            ServerState.BACKING_OFF, phase=None, failure=failure, pid=None, port=None,
+            next_try_at=time.time() + delay_s,
+        )  # fmt: skip
+
+    def _restart_delay_s(self, failure: Failure) -> float | None:
+        """Return how long to wait before the next try; None when there is to be none."""
+        if not self._wanted or policy_text(self._profile.policy, "auto_restart") != ON_CRASH:
+            return None
+        if failure.code not in reasons.HEALING:
+            return None
+        ready_at = self.server.ready_at
+        if ready_at is None and self._budget.used:
+            # Twice in a row not even ready: more of the same.
+            return None
+        ready_for_s = time.time() - ready_at if ready_at is not None else 0.0
+        return self._budget.next_delay_s(time.monotonic(), ready_for_s=ready_for_s)
+
+    async def _back_off(self) -> None:
+        """Wait for the next try, a start or a stop by the user, whichever comes first."""
+        if self.server.state is not ServerState.BACKING_OFF:
+            return
+        left = (self.server.next_try_at or 0.0) - time.time()
+        try:
+            await asyncio.wait_for(self._wake.wait(), max(0.0, left))
+        except TimeoutError:
+            self._become(
+                ServerState.STARTING, phase=Phase.SPAWNING, restarts=self.server.restarts + 1
+            )
+        self._wake.clear()
 
     def _fail(self, failure: Failure) -> None:
         self._wanted = False
@@ -266,6 +397,8 @@ class ServerTask:
         self._become(ServerState.FAILED, phase=None, failure=failure, pid=None, port=None)
 
     def _become(self, state: ServerState, **fields: Any) -> None:
+        if state is not self.server.state:
+            states.check(self.server.state, state)
         self._update(state=state, state_since=time.time(), **fields)
         _log.info("server %s is %s", self.server.id, state.value)
         self._transition.set()

@@ -15,6 +15,8 @@ from PySide6.QtWidgets import (
 from app.gui.theme import theme
 from app.gui.widgets import icons
 
+_WIDTH = 460
+
 
 class ConnectDialog(QDialog):
     """Emits `submitted` with (address, key, remember); stays open until it is closed from outside.
@@ -29,7 +31,7 @@ class ConnectDialog(QDialog):
         self._fixed_url = url
         self.setWindowTitle(self.tr("API key") if url else self.tr("Connect to an engine"))
         self.setModal(True)
-        self.setMinimumWidth(440)
+        self.setFixedWidth(_WIDTH)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 22, 24, 20)
         layout.setSpacing(10)
@@ -55,15 +57,23 @@ class ConnectDialog(QDialog):
         layout.addWidget(self._error)
         layout.addSpacing(6)
         layout.addLayout(self._buttons())
+        self._fit()
         (self._key if url else self._address).setFocus()
 
     def show_error(self, message: str) -> None:
         """Say why it did not work, and let the user try again."""
         self._error.setText(message)
         self._error.show()
+        self._fit()
         self._connect.setEnabled(True)
         self._key.selectAll()
         self._key.setFocus()
+
+    def _fit(self) -> None:
+        """Take the height that the wrapped texts need; the size hint of a dialog ignores it."""
+        if (layout := self.layout()) is not None:
+            layout.activate()
+            self.setFixedHeight(layout.totalHeightForWidth(_WIDTH))
 
     def _heading(self, message: str) -> QHBoxLayout:
         picture = QLabel()
@@ -125,5 +135,6 @@ class ConnectDialog(QDialog):
         if "://" not in url:
             url = f"http://{url}"
         self._error.hide()
+        self._fit()
         self._connect.setEnabled(False)
         self.submitted.emit((url, key, self._remember.isChecked()))

@@ -31,6 +31,7 @@ _TAB_ICON: Final = 20
 _PAGE_ICONS: Final = {
     "General": "settings",
     "Models & storage": "hard-drive",
+    "Servers & memory": "server",
     "Network & keys": "key",
     "Advanced": "sliders-horizontal",
 }

@@ -25,10 +25,11 @@ class Command:
 
 SEPARATOR = Command("", "")
 
+# "&" marks the letter that opens a menu together with Alt; macOS shows none.
 # macOS moves entries with a role into the application's own menu.
 MENUS: tuple[tuple[str, tuple[Command, ...]], ...] = (
     (
-        "File",
+        "&File",
         (
             Command("new_profile", "New profile…", "Ctrl+N"),
             Command("edit_profile", "Edit profile…", "Ctrl+E"),
@@ -43,14 +44,14 @@ MENUS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         ),
     ),
     (
-        "Model",
+        "&Model",
         (
             Command("find", "Find models", "Ctrl+F"),
             Command("rescan", "Look for models again", "Ctrl+Shift+F"),
         ),
     ),
     (
-        "Server",
+        "&Server",
         (
             Command("start", "Start chosen profile", "Ctrl+Return"),
             Command("restart", "Restart selected server", "Ctrl+R"),
@@ -62,7 +63,7 @@ MENUS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         ),
     ),
     (
-        "View",
+        "&View",
         (
             Command("picker", "Choose a profile", "Ctrl+L"),
             Command("models_half", "Models", "Ctrl+1"),
@@ -70,7 +71,7 @@ MENUS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         ),
     ),
     (
-        "Help",
+        "&Help",
         (
             Command("open_logs", "Show log files"),
             Command("about", "About MLX Model Manager", "", QAction.MenuRole.AboutRole),
@@ -98,7 +99,7 @@ def build_menus(
             action.setMenuRole(command.role)
             action.triggered.connect(_runner(run, command.id))
             actions[command.id] = action
-        if title == "View":
+        if title == "&View":
             menu.addSeparator()
             _add_appearance(menu, actions, set_appearance)
     return actions

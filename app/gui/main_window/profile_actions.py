@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.gui.dialogs.profile_form import ProfileForm
+from app.gui.main_window.questions import may_delete
 from app.gui.main_window.session import Session
 from app.gui.workers.door import Api
 from app.wire.errors import AppError
@@ -55,22 +56,8 @@ class ProfileActions(QObject):
     def delete(self, profile_id: str) -> None:
         """Ask once, then move the profile to the trash."""
         profile = self._mirror.profiles.get(profile_id)
-        if profile is None:
-            return
-        box = QMessageBox(self._window)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(self.tr("Delete profile"))
-        box.setText(self.tr("Delete the profile “{}”?").format(profile.name))
-        box.setInformativeText(
-            self.tr("Its file moves to the trash folder of the app. The model stays on the disk.")
-        )
-        delete = box.addButton(self.tr("Delete"), QMessageBox.ButtonRole.AcceptRole)
-        cancel = box.addButton(QMessageBox.StandardButton.Cancel)
-        box.setDefaultButton(cancel)
-        box.exec()
-        if box.clickedButton() is delete:
+        if profile is not None and may_delete(self._window, profile.name):
             self._session.call("delete-profile", lambda api: api.delete_profile(profile_id))
-        box.deleteLater()
 
     def _open(
         self,

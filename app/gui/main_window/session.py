@@ -70,12 +70,8 @@ class Session(QObject):
     def reconnect(self) -> None:
         """Leave an engine that is lost, ending it if it is owned, and find or start it again."""
         self.mirror.set_link(LinkState.CONNECTING, self.tr("Connecting to the engine…"))
-        ending = self._leave()
-        if ending is None:
-            self.begin()
-        else:
-            # Two engines of one home would fight for its lock.
-            ending.finished.connect(self._on_left)
+        # Only then: two engines of one home would fight for its lock.
+        self._leave(then=self._begin_again)
 
     def start(self, profile_id: str) -> None:
         """Start a profile; a ServerLauncher owns the start until it is ready or not."""
@@ -84,6 +80,10 @@ class Session(QObject):
     def restart(self, server_id: str) -> None:
         """Restart a server."""
         self._launch(server_id, restart=True)
+
+    def kill(self, server_id: str) -> None:
+        """Kill a server that takes long to stop, on the user's word."""
+        self.call("kill", lambda api: api.stop_server(server_id, force=True))
 
     def stop(self, server_id: str) -> None:
         """Stop a server, or give up its start."""
@@ -173,8 +173,7 @@ class Session(QObject):
 
     def _on_lost(self, sentence: str) -> None:
         if not self._is_ending:
-            since = self.mirror.stale_since or time.time()
-            self.mirror.set_link(LinkState.STALE, sentence, since)
+            self.mirror.set_link(LinkState.STALE, sentence, time.time())
 
     def _on_connect_failed(self, error: AppError) -> None:
         if self._is_ending:
@@ -186,8 +185,7 @@ class Session(QObject):
             self._on_connect_failed(KeyWanted(self.connection.url, was_wrong=True))
         else:
             sentence = f"{error.message} {error.hint}".strip()
-            since = self.mirror.stale_since or time.time()
-            self.mirror.set_link(LinkState.STALE, sentence, since)
+            self.mirror.set_link(LinkState.STALE, sentence, time.time())
 
     def _on_switch_failed(self, error: AppError) -> None:
         """Stay where we are and say why."""
@@ -198,18 +196,17 @@ class Session(QObject):
         else:
             self.failed.emit(error)
 
-    def _leave(self) -> Worker | None:
-        """Stop following this engine; return the work that ends it, when it is owned."""
+    def _leave(self, then: Callable[[object], object] | None = None) -> None:
+        """Stop following this engine, end it if it is owned, then call `then`."""
         connection = self.connection
         self._stop_following()
         self.door = None
-        if connection is None or connection.owned is None:
-            return None
-        worker = Worker("end-engine", connection.owned.stop)
-        self.crew.start(worker)
-        return worker
+        if connection is not None and connection.owned is not None:
+            self.crew.run("end-engine", connection.owned.stop, then, then)
+        elif then is not None:
+            then(None)
 
-    def _on_left(self) -> None:
+    def _begin_again(self, _result: object) -> None:
         if not self._is_ending:
             self.begin()
 

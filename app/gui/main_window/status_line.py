@@ -66,6 +66,8 @@ class StatusLine(QWidget):
                 return "warn", mirror.link_text or self.tr("Connecting to the engine…")
             case LinkState.NEEDS_KEY:
                 return "warn", mirror.link_text
+            case LinkState.STALE if mirror.engine is None:
+                return "bad", mirror.link_text
             case LinkState.STALE:
                 clock = time.strftime("%H:%M:%S", time.localtime(mirror.stale_since))
                 return "bad", self.tr("{} Figures are from {}.").format(mirror.link_text, clock)

@@ -9,10 +9,11 @@ from PySide6.QtWidgets import QDialog, QMainWindow, QSplitter, QVBoxLayout, QWid
 
 from app import paths
 from app.gui.dialogs.about import AboutDialog
-from app.gui.dialogs.key import ConnectDialog
 from app.gui.dialogs.log_view import LogView
 from app.gui.main_window.commands import build_menus
+from app.gui.main_window.connect_actions import ConnectActions
 from app.gui.main_window.profile_actions import ProfileActions
+from app.gui.main_window.questions import may_leave, may_quit
 from app.gui.main_window.session import Session
 from app.gui.main_window.settings_actions import SettingsActions
 from app.gui.main_window.status_line import StatusLine
@@ -23,11 +24,10 @@ from app.gui.preferences import Preferences
 from app.gui.theme import theme
 from app.gui.widgets.notice_bar import NoticeBar
 from app.gui.widgets.sparkline import load_pyqtgraph
-from app.gui.workers import connection as connections
-from app.gui.workers.connection import Connection, KeyWanted
+from app.gui.workers.connection import Connection
 from app.gui.workers.server_launcher import Launched
 from app.wire.errors import AppError
-from app.wire.nouns import Profile
+from app.wire.nouns import ForeignServer, Profile
 
 _FIRST_SIZE = (1400, 860)
 _SMALLEST = (960, 600)
@@ -45,14 +45,13 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(*_SMALLEST)
         self._preferences = preferences
         self._memory = QSettings(str(paths.home() / "window.ini"), QSettings.Format.IniFormat)
-        self._key_dialog: ConnectDialog | None = None
         self._logs: dict[str, LogView] = {}
-        self._key_to_keep: str | None = None
         self._is_ending = False
         self._has_begun = False
         self.mirror = Mirror(self)
         self.session = Session(self.mirror, url, self)
         self.profiles = ProfileActions(self.session, self)
+        self.connecting = ConnectActions(self.session, self)
         self.settings = SettingsActions(self.session, preferences, self)
         self.models_panel = ModelsPanel(self.mirror)
         self.servers_panel = ServersPanel(self.mirror)
@@ -86,6 +85,7 @@ class MainWindow(QMainWindow):
         servers, models = self.servers_panel, self.models_panel
         servers.start_requested.connect(self.session.start)
         servers.stop_requested.connect(self.session.stop)
+        servers.kill_requested.connect(self.session.kill)
         servers.restart_requested.connect(self.session.restart)
         servers.remove_requested.connect(self._remove_server)
         servers.log_requested.connect(self.show_log)
@@ -93,24 +93,27 @@ class MainWindow(QMainWindow):
         servers.edit_requested.connect(self.profiles.edit)
         servers.new_requested.connect(self._on_new_profile)
         servers.show_file_requested.connect(self._open_path)
+        servers.foreign_stop_requested.connect(self._stop_foreign)
         models.run_requested.connect(self.profiles.run_model)
         models.new_profile_requested.connect(self.profiles.create)
         models.reveal_requested.connect(self._reveal_model)
         models.copy_id_requested.connect(self._copy)
         self.status.address_clicked.connect(self._copy_address)
         self.session.failed.connect(self._on_failed)
-        self.session.key_wanted.connect(self._on_key_wanted)
         self.session.connected.connect(self._on_connected)
         self.session.launched.connect(self._on_launched)
         self.session.ended.connect(self._on_ended)
-        self.profiles.failed.connect(self._on_failed)
-        self.profiles.saved.connect(self._on_profile_saved)
-        self.settings.failed.connect(self._on_failed)
+        for actions in (self.profiles, self.settings, self.connecting):
+            actions.failed.connect(self._on_failed)
         self.settings.told.connect(self._tell)
+        self.connecting.told.connect(self._tell)
+        self.connecting.given_up.connect(self._offer_key)
+        self.profiles.saved.connect(self._on_profile_saved)
         self.settings.appearance_changed.connect(self._show_appearance)
         self.mirror.link_changed.connect(self._on_link_changed)
         self.mirror.profiles_changed.connect(self._refresh_commands)
-        self.servers_panel.selection_changed.connect(self._refresh_commands)
+        servers.selection_changed.connect(self._refresh_commands)
+        servers.header.picker.chosen.connect(self._refresh_commands)
         self.mirror.server_changed.connect(self._refresh_commands)
         self._show_appearance()
         self._refresh_commands()
@@ -157,7 +160,6 @@ class MainWindow(QMainWindow):
             "remove": self._remove_server,
         }
         on_profile = {
-            "start": self.session.start,
             "edit_profile": self.profiles.edit,
             "delete_profile": self.profiles.delete,
         }
@@ -174,13 +176,14 @@ class MainWindow(QMainWindow):
         return {
             "new_profile": self._on_new_profile,
             "connect": self._ask_for_engine,
-            "own_engine": lambda: self.session.switch(None),
+            "own_engine": self._use_own_engine,
             "settings": self.settings.open,
             "hide": self.showMinimized,
             "quit": self.close,
             "find": self.models_panel.focus_search,
             "rescan": self._rescan,
             "copy_address": self._copy_address,
+            "start": self.servers_panel.start_chosen,
             "picker": self.servers_panel.focus_picker,
             "models_half": self.models_panel.focus_list,
             "servers_half": self.servers_panel.focus_picker,
@@ -210,11 +213,6 @@ class MainWindow(QMainWindow):
 
     def _on_connected(self, connection: Connection) -> None:
         self.notice.hide()
-        if self._key_dialog is not None:
-            self._key_dialog.accept()
-        key, self._key_to_keep = self._key_to_keep, None
-        if key is not None:
-            self._remember_key(connection.url, key)
         note = connection.info.gateway_note
         if note:
             self._tell(note, is_bad=connection.info.open_bind)
@@ -225,59 +223,39 @@ class MainWindow(QMainWindow):
             self.notice.hide()
 
     def _on_failed(self, error: AppError) -> None:
-        if self._key_dialog is not None:
-            self._key_dialog.show_error(f"{error.message} {error.hint}".strip())
-            return
-        self._tell(f"{error.message} {error.hint}".strip(), is_bad=True)
+        if not self.connecting.show_error(error):
+            self._tell(f"{error.message} {error.hint}".strip(), is_bad=True)
 
     def _on_link_changed(self, state: LinkState) -> None:
         if state is LinkState.STALE and not self._is_ending:
-            self.notice.show_notice(
-                self.tr("{} The last figures stay in sight.").format(self.mirror.link_text),
-                action_text=self.tr("Start the engine again"),
-                action=lambda: self.session.switch(self.session.url),
-            )
+            text = self.mirror.link_text
+            if self.mirror.engine is not None:
+                text = self.tr("{} The last figures stay in sight.").format(text)
+            is_own = self.session.url is None
+            again = self.tr("Start the engine again") if is_own else self.tr("Connect again")
+            self.notice.show_notice(text, action_text=again, action=self.session.reconnect)
         elif state is LinkState.LIVE and self.notice.offers_action:
             self.notice.hide()
         self._refresh_commands()
 
-    def _on_key_wanted(self, wanted: KeyWanted) -> None:
-        if self._key_dialog is not None and wanted.was_wrong:
-            self._key_dialog.show_error(wanted.message)
-            return
-        self._open_key_dialog(wanted.url, self.tr("{} Type it to go on.").format(wanted.message))
-
     def _ask_for_engine(self) -> None:
-        self._open_key_dialog(
-            None, self.tr("An engine on another computer, started there with mlxm engine.")
+        running = self._servers_at_stake()
+        if running and not may_leave(self, running):
+            return
+        self.connecting.ask()
+
+    def _use_own_engine(self) -> None:
+        if self.mirror.link is not LinkState.LIVE and self.session.url is None:
+            self.session.reconnect()
+        elif not self.session.owns_engine:
+            self.session.switch(None)
+
+    def _offer_key(self) -> None:
+        self.notice.show_notice(
+            self.mirror.link_text,
+            action_text=self.tr("Type the key"),
+            action=self.session.reconnect,
         )
-
-    def _open_key_dialog(self, url: str | None, message: str) -> None:
-        if self._key_dialog is not None:
-            self._key_dialog.reject()
-        dialog = ConnectDialog(url=url, message=message, parent=self)
-        dialog.submitted.connect(self._on_key_submitted)
-        dialog.finished.connect(self._on_key_dialog_closed)
-        self._key_dialog = dialog
-        dialog.open()
-
-    def _on_key_submitted(self, answer: tuple[str, str, bool]) -> None:
-        url, key, remember = answer
-        self._key_to_keep = key if remember and key else None
-        self.session.switch(url, key or None)
-
-    def _remember_key(self, url: str, key: str) -> None:
-        self.session.crew.run(
-            "store-key",
-            lambda: connections.remember_key(url, key),
-            lambda where: self._tell(self.tr("The key is kept {}.").format(where)),
-            self._on_failed,
-        )
-
-    def _on_key_dialog_closed(self, _result: int) -> None:
-        if self._key_dialog is not None:
-            self._key_dialog.deleteLater()
-            self._key_dialog = None
 
     def _on_profile_saved(self, profile: Profile) -> None:
         self.servers_panel.last_profile_id = profile.id
@@ -287,6 +265,9 @@ class MainWindow(QMainWindow):
 
     def _remove_server(self, server_id: str) -> None:
         self.session.call("remove", lambda api: api.remove_server(server_id))
+
+    def _stop_foreign(self, server: ForeignServer) -> None:
+        self.session.call("stop-foreign", lambda api: api.stop_foreign(server.id))
 
     def _rescan(self) -> None:
         self.session.call("rescan", lambda api: api.scan_models())
@@ -340,6 +321,8 @@ class MainWindow(QMainWindow):
         server = self.mirror.servers.get(selected) if selected else None
         has_process = server is not None and server.state.has_process
         actions = self.actions_by_id
+        for name in ("start", "edit_profile", "delete_profile"):
+            actions[name].setEnabled(self.servers_panel.last_profile_id in self.mirror.profiles)
         actions["restart"].setEnabled(server is not None)
         actions["stop"].setEnabled(has_process)
         actions["log"].setEnabled(server is not None)
@@ -347,24 +330,18 @@ class MainWindow(QMainWindow):
         actions["copy_address"].setEnabled(self.mirror.engine is not None)
 
     def _may_quit(self) -> bool:
-        running = self.session.running_servers()
-        if not (self.session.owns_engine and running and self._preferences.value("confirm_quit")):
+        running = self._servers_at_stake()
+        if not running or not self._preferences.value("confirm_quit"):
             return True
-        box = QMessageBox(self)
-        box.setWindowTitle(self.tr("Quit"))
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setText(self.tr("Stop {} and quit?").format(_names(running)))
-        box.setInformativeText(self.tr("Programs that use it lose their connection."))
-        never = QCheckBox(self.tr("Do not ask again"))
-        box.setCheckBox(never)
-        quit_button = box.addButton(self.tr("Stop and quit"), QMessageBox.ButtonRole.AcceptRole)
-        box.addButton(QMessageBox.StandardButton.Cancel)
-        box.exec()
-        agreed = box.clickedButton() is quit_button
-        if agreed and never.isChecked():
+        agreed, asks_again = may_quit(self, running)
+        if agreed and not asks_again:
             self._preferences.change("confirm_quit", value=False)
-        box.deleteLater()
         return agreed
+
+    def _servers_at_stake(self) -> list[str]:
+        """Return the names of the servers that end with this connection."""
+        is_live = self.mirror.link is LinkState.LIVE
+        return self.session.running_servers() if is_live and self.session.owns_engine else []
 
     def _on_ended(self) -> None:
         self.close()
@@ -386,7 +363,3 @@ class MainWindow(QMainWindow):
 
 def show_nothing(_error: AppError) -> None:
     """Leave the log view as it is: it asks again in a second."""
-
-
-def _names(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} servers"

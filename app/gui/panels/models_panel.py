@@ -170,9 +170,10 @@ class ModelsPanel(QWidget):
     def _update_activity(self) -> None:
         activity: dict[str, ServerState] = {}
         for server in self._mirror.servers.values():
-            is_ready = server.state is ServerState.READY
-            if is_ready or (server.state is ServerState.STARTING and server.model not in activity):
-                activity[server.model] = server.state
+            if server.state.serves:
+                activity[server.model] = ServerState.READY
+            elif server.state is ServerState.STARTING:
+                activity.setdefault(server.model, ServerState.STARTING)
         self._list.set_activity(activity)
 
     def _update_summary(self) -> None:

@@ -12,14 +12,14 @@ from app.gui.mirror import HISTORY, Series
 from app.gui.panels import tile_text as say
 from app.gui.panels.failure_box import FailureBox
 from app.gui.panels.tile_buttons import HEIGHT as BUTTON_HEIGHT
-from app.gui.panels.tile_buttons import TileAction, TileButtons
+from app.gui.panels.tile_buttons import TileAction, TileButtons, takes_presses
 from app.gui.theme import theme
 from app.gui.widgets.elided_label import ElidedLabel
 from app.gui.widgets.metric_cell import HEIGHT as CELL_HEIGHT
 from app.gui.widgets.metric_cell import MetricCell
 from app.gui.widgets.pill import Pill
 from app.gui.widgets.sparkline import SparkStrip, column_edges
-from app.wire.nouns import Machine, Server, ServerState
+from app.wire.nouns import Machine, Server
 
 HALO = 3
 """Room around the card for the focus ring; part of the widget."""
@@ -111,15 +111,15 @@ class ServerTile(QWidget):
         self.name_label.setText(server.name)
         self.model_label.setText(server.model.rstrip("/").rsplit("/", 1)[-1])
         self.model_label.set_reason(server.model)
-        has_failed = server.state is ServerState.FAILED
+        has_failed = server.state in say.TROUBLE
         if has_failed and server.failure is not None:
             self.failure_box.show_failure(server.failure)
         self.failure_box.setVisible(has_failed)
         self.plots.setVisible(not has_failed)
         for cell in self.cells.values():
             cell.setVisible(not has_failed)
-        changed = self._buttons.show_state(server.state, server.name)
-        self._buttons.set_open(server.state is not ServerState.STOPPING)
+        changed = self._buttons.show_server(server)
+        self._buttons.set_open(takes_presses(server))
         self._show_status()
         self.show_time(now)
         if changed:
@@ -132,7 +132,7 @@ class ServerTile(QWidget):
             self._place_header()
         if self._pending_until and now > self._pending_until:
             self._pending_until = 0.0
-            self._buttons.set_open(self.server.state is not ServerState.STOPPING)
+            self._buttons.set_open(takes_presses(self.server))
 
     def show_figures(self, series: Series | None, machine: Machine | None) -> None:
         """Show the newest figures and draw the plots, as far as they differ from what is shown."""

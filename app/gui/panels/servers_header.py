@@ -143,13 +143,13 @@ class ServersHeader(QWidget):
         server = self._mirror.servers.get(profile.id)
         state = None if server is None else server.state
         match state:
-            case ServerState.READY:
+            case ServerState.READY | ServerState.BUSY | ServerState.STALLED:
                 return self.tr("Running"), self.tr("{name} is running.").format(name=profile.name)
             case ServerState.STARTING:
                 return self.tr("Starting"), self.tr("{name} is starting.").format(name=profile.name)
             case ServerState.STOPPING:
                 return self.tr("Stopping"), self.tr("{name} is stopping.").format(name=profile.name)
-            case ServerState.STOPPED | ServerState.FAILED | None:
+            case ServerState.STOPPED | ServerState.FAILED | ServerState.BACKING_OFF | None:
                 trouble = fault_text(profile)
                 reason = self.tr("The profile has a mistake: {trouble}").format(trouble=trouble)
                 return start, reason if trouble else ""

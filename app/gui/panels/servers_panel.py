@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QApplication, QStackedWidget, QVBoxLayout, QWidget
 
 from app.gui.mirror import Mirror
 from app.gui.panels.empty_servers import EmptyServers
+from app.gui.panels.foreign_list import ForeignList
 from app.gui.panels.memory_strip import MemoryStrip
 from app.gui.panels.server_tile import ServerTile, TileRequest
 from app.gui.panels.servers_header import ServersHeader
@@ -33,6 +34,7 @@ class ServersPanel(QWidget):
 
     start_requested = Signal(object)  # str, a profile id
     stop_requested = Signal(object)  # str, a server id
+    kill_requested = Signal(object)  # str, a server id
     restart_requested = Signal(object)  # str, a server id
     remove_requested = Signal(object)  # str, a server id
     log_requested = Signal(object)  # str, a server id
@@ -40,6 +42,7 @@ class ServersPanel(QWidget):
     edit_requested = Signal(object)  # str, a profile id
     new_requested = Signal()
     show_file_requested = Signal(object)  # str, a path on the engine's disk
+    foreign_stop_requested = Signal(object)  # ForeignServer
     selection_changed = Signal(object)  # str | None, a server id
 
     def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
@@ -52,6 +55,7 @@ class ServersPanel(QWidget):
         self.header = ServersHeader(mirror, self)
         self.memory_strip = MemoryStrip(mirror, self)
         self.grid = TileGrid(self)
+        self.foreign_list = ForeignList(mirror, self)
         self._empty = EmptyServers(mirror, self)
         self._pages = QStackedWidget(self)
         self._timer = QTimer(self)
@@ -75,6 +79,10 @@ class ServersPanel(QWidget):
         column.setSpacing(_GAP - 3)
         column.addLayout(head)
         column.addWidget(self._pages, 1)
+        foot = QVBoxLayout()
+        foot.setContentsMargins(SIDE, 0, SIDE, _GAP)
+        foot.addWidget(self.foreign_list)
+        column.addLayout(foot)
 
     def _connect(self) -> None:
         mirror, header = self._mirror, self.header
@@ -83,6 +91,8 @@ class ServersPanel(QWidget):
         mirror.sampled.connect(self._on_sampled)
         mirror.profiles_changed.connect(self._on_profiles_changed)
         mirror.engine_changed.connect(self._on_engine_changed)
+        mirror.foreign_changed.connect(self._on_foreign_changed)
+        self.foreign_list.stop_requested.connect(self.foreign_stop_requested)
         header.start_requested.connect(self._on_start_requested)
         header.edit_requested.connect(self.edit_requested)
         header.new_requested.connect(self.new_requested)
@@ -218,14 +228,20 @@ class ServersPanel(QWidget):
         self.header.refresh()
         self._empty.refresh()
 
+    def _on_foreign_changed(self) -> None:
+        self.foreign_list.refresh()
+        self.memory_strip.refresh()
+
     def _on_engine_changed(self) -> None:
         self.memory_strip.refresh()
+        self.foreign_list.refresh()
         self.header.refresh()
 
     def _on_theme_changed(self) -> None:
         self.header.apply_theme()
         self._empty.apply_theme()
         self.memory_strip.update()
+        self.foreign_list.apply_theme()
         for tile in self.grid.tiles.values():
             tile.apply_theme()
 
@@ -245,6 +261,8 @@ class ServersPanel(QWidget):
                 self.start_requested.emit(request.server_id)
             case TileAction.STOP:
                 self.stop_requested.emit(request.server_id)
+            case TileAction.KILL:
+                self.kill_requested.emit(request.server_id)
             case TileAction.RESTART:
                 self.restart_requested.emit(request.server_id)
             case TileAction.REMOVE:

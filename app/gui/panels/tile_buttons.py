@@ -9,7 +9,8 @@ from PySide6.QtWidgets import QPushButton, QWidget
 from app.gui.theme import theme
 from app.gui.widgets import icons
 from app.gui.widgets.button_icon import set_button_icon
-from app.wire.nouns import ServerState
+from app.wire.nouns import Server, ServerState
+from app.wire.policy import LARGE_BYTES
 
 HEIGHT = 28
 _GAP = 8
@@ -24,6 +25,7 @@ class TileAction(Enum):
     REMOVE = "remove"
     LOG = "log"
     COPY_URL = "copy_url"
+    KILL = "kill"
 
 
 class _Face(NamedTuple):
@@ -38,12 +40,30 @@ def _tr(text: str) -> str:
     return QCoreApplication.translate("ServerTile", text)
 
 
-def _faces(state: ServerState) -> tuple[_Face, ...]:
+def takes_presses(server: Server) -> bool:
+    """Return True unless the server is ending and there is nothing to do but wait."""
+    return server.state is not ServerState.STOPPING or _is_large(server)
+
+
+def _is_large(server: Server) -> bool:
+    return (server.held_bytes or 0) > LARGE_BYTES
+
+
+def _faces(server: Server) -> tuple[_Face, ...]:
     stop = _Face(_tr("Stop"), "square", TileAction.STOP)
     restart = _Face(_tr("Restart"), "rotate-cw", TileAction.RESTART)
-    match state:
-        case ServerState.READY | ServerState.STOPPING:
+    match server.state:
+        case ServerState.STOPPING if _is_large(server):
+            tip = _tr("Kill it now. Memory that it holds may stay lost until the next reboot.")
+            return (_Face(_tr("End now"), "circle-stop", TileAction.KILL, tip),)
+        case ServerState.READY | ServerState.BUSY | ServerState.STALLED | ServerState.STOPPING:
             return (stop, restart)
+        case ServerState.BACKING_OFF:
+            return (
+                _Face(_tr("Start now"), "play", TileAction.START),
+                _Face(_tr("Show log"), "file-text", TileAction.LOG),
+                _Face(_tr("Stop trying"), "x", TileAction.STOP, kind="flat"),
+            )
         case ServerState.STARTING:
             return (_Face(_tr("Cancel"), "x", TileAction.STOP),)
         case ServerState.STOPPED:
@@ -100,18 +120,19 @@ class TileButtons(QObject):
         """Return what the visible main buttons say, from the left."""
         return [face.text for face in self._faces]
 
-    def show_state(self, state: ServerState, name: str) -> bool:
-        """Give the buttons the meaning they have in `state`; return True on a change."""
-        faces = _faces(state)
-        self._log.setVisible(state is not ServerState.FAILED)
-        self._copy.setVisible(state in (ServerState.READY, ServerState.STOPPING))
+    def show_server(self, server: Server) -> bool:
+        """Give the buttons the meaning they have in the server's state; return True on a change."""
+        faces = _faces(server)
+        state = server.state
+        self._log.setVisible(all(face.action is not TileAction.LOG for face in faces))
+        self._copy.setVisible(state.serves or state is ServerState.STOPPING)
         if faces == self._faces:
             return False
         self._faces = faces
         for index, button in enumerate(self._main):
             button.setVisible(index < len(faces))
             if index < len(faces):
-                self._dress(button, faces[index], name)
+                self._dress(button, faces[index], server.name)
         return True
 
     def _dress(self, button: QPushButton, face: _Face, name: str) -> None:

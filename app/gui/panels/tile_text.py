@@ -16,8 +16,14 @@ TILE_METRICS = ("tokens_per_s", "memory_bytes", "cpu_percent", "gpu_percent")
 LABELS = {m.name: m.label for m in METRICS}
 _HELP = {m.name: m.help for m in METRICS}
 
+_WORTH_TELLING = 2**30
+"""Memory of a stopped server that is told about, in bytes."""
 _TOKENS_FLOOR = 20.0
 """Tokens/s that fill the plot at least, so that a slow start does not look like full speed."""
+
+
+TROUBLE = (ServerState.FAILED, ServerState.BACKING_OFF)
+"""States in which the reason stands in place of the figures."""
 
 
 def _tr(text: str) -> str:
@@ -35,9 +41,13 @@ class Status(NamedTuple):
 def status(server: Server, requests_open: float | None) -> Status:
     """Return the state of a server in one or two words."""
     match server.state:
-        case ServerState.READY if requests_open:
+        case ServerState.STALLED:
+            found = Status(_tr("Stalled"), "bad", "bads")
+        case ServerState.BACKING_OFF:
+            found = Status(_tr("Starting again"), "warn", "warns")
+        case ServerState.READY | ServerState.BUSY if requests_open:
             found = Status(_tr("Generating"), "acc", "accs")
-        case ServerState.READY:
+        case ServerState.READY | ServerState.BUSY:
             found = Status(_tr("Ready"), "ok", "oks")
         case ServerState.STARTING:
             is_loading = server.phase is Phase.LOADING
@@ -55,7 +65,7 @@ def status(server: Server, requests_open: float | None) -> Status:
 def when(server: Server, now: float) -> str:
     """Return the time that matters: up since, starting since, or stopped how long ago."""
     match server.state:
-        case ServerState.READY:
+        case ServerState.READY | ServerState.BUSY | ServerState.STALLED:
             since = server.ready_at or server.started_at or server.state_since
             return fmt.duration(now - since)
         case ServerState.STARTING:
@@ -64,9 +74,22 @@ def when(server: Server, now: float) -> str:
                 return elapsed
             return f"{server.progress:.0%} · {elapsed}"
         case ServerState.STOPPING:
-            return fmt.duration(now - server.state_since)
+            return released(server) or fmt.duration(now - server.state_since)
+        case ServerState.BACKING_OFF:
+            left = max(0.0, (server.next_try_at or now) - now)
+            return _tr("next try in {time}").format(time=fmt.duration(left))
         case ServerState.STOPPED | ServerState.FAILED:
             return fmt.ago(now - server.state_since)
+
+
+def released(server: Server) -> str:
+    """Return how much memory a stop has brought back; empty where that is not worth a word."""
+    held, back = server.held_bytes, server.released_bytes
+    if not held or back is None or held < _WORTH_TELLING:
+        return ""
+    return _tr("{back} of {held} released").format(
+        back=fmt.memory(back)[0], held=fmt.memory_text(held)
+    )
 
 
 def figure(metric: str, value: float | None) -> tuple[str, str]:
@@ -131,11 +154,13 @@ def peak(series: Series, metric: str) -> float:
 
 def totals(server: Server, series: Series | None) -> tuple[str, str]:
     """Return the texts for tokens since the start and for open requests; empty before the start."""
-    if server.state is not ServerState.READY or series is None:
+    if not server.state.serves or series is None:
         return "", ""
     tokens = series.latest("tokens_total")
     opened = series.latest("requests_open")
     first = _tr("{count} tokens").format(count=fmt.count(tokens))
+    if server.state is ServerState.STALLED:
+        return first, _tr("Nothing generated lately")
     if opened is None:
         return first, ""
     if opened == 0:
@@ -154,7 +179,7 @@ def spoken_name(server: Server, word: str) -> str:
 
 def spoken_figures(server: Server, series: Series | None) -> str:
     """Return the figures of a tile as sentences, or the reason why it failed."""
-    if server.failure is not None and server.state is ServerState.FAILED:
+    if server.failure is not None and server.state in TROUBLE:
         return f"{server.failure.message} {server.failure.hint}".strip()
     if series is None or not server.state.has_process:
         return ""

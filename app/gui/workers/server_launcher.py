@@ -66,7 +66,7 @@ class ServerLauncher(Worker):
         return Launched(self.profile_id, self._outcome(server), server, QThread.currentThread())
 
     def _outcome(self, server: Server) -> Outcome:
-        if server.state is ServerState.READY:
+        if server.state.serves:
             return Outcome.READY
         if server.state is ServerState.FAILED:
             return Outcome.FAILED

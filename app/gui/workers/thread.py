@@ -65,6 +65,10 @@ class Crew(QObject):
             worker.failed.connect(on_failure)
         self.start(worker)
 
+    def workers(self) -> list[Worker]:
+        """Return the workers that have not been forgotten yet."""
+        return list(self._workers)
+
     def join(self, timeout_s: float) -> bool:
         """Wait for all workers; return False when one still runs after the time-out."""
         deadline = QDeadlineTimer(int(timeout_s * 1000))

@@ -1,0 +1,45 @@
+"""When a crashed server may be started again by itself, and when no more."""
+
+import random
+from collections import deque
+from collections.abc import Callable
+
+FIRST_S = 1.0
+LONGEST_S = 60.0
+BUDGET = 5
+WINDOW_S = 600.0
+"""At most BUDGET restarts in this time; a server that was ready for as long starts afresh."""
+_JITTER = 0.2
+
+
+class RestartBudget:
+    """Counts the restarts of one server. Times are monotonic seconds."""
+
+    def __init__(self, jitter: Callable[[float, float], float] = random.uniform) -> None:
+        self._jitter = jitter
+        self._restarts: deque[float] = deque()
+
+    def next_delay_s(self, now: float, *, ready_for_s: float) -> float | None:
+        """Return how long to wait before the next try, None when the budget is used up.
+
+        `ready_for_s` is how long the server was ready before it ended.
+        """
+        if ready_for_s >= WINDOW_S:
+            self._restarts.clear()
+        while self._restarts and now - self._restarts[0] > WINDOW_S:
+            self._restarts.popleft()
+        if len(self._restarts) >= BUDGET:
+            return None
+        delay = min(LONGEST_S, FIRST_S * 2.0 ** len(self._restarts))
+        self._restarts.append(now)
+        # Several servers that one event took down must not all come back in the same moment.
+        return delay * self._jitter(1 - _JITTER, 1 + _JITTER)
+
+    @property
+    def used(self) -> int:
+        """How many restarts count against the budget now."""
+        return len(self._restarts)
+
+    def clear(self) -> None:
+        """Forget all: the user has started the server himself."""
+        self._restarts.clear()

@@ -1,0 +1,56 @@
+"""Shows that a stopped server gave its memory and its port back."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+
+_PORT_S = 3.0
+_MEMORY_S = 5.0
+_LOOK_S = 0.25
+_ENOUGH = 0.9
+"""Other programs use memory too: this share of what was held counts as all."""
+WORTH_WATCHING_BYTES = 512 * 2**20
+"""Below this, what other programs do hides what came back."""
+
+
+async def port_is_free(port: int) -> bool:
+    """Wait until nothing listens on a loopback port any more; return False after 3 s."""
+    deadline = asyncio.get_running_loop().time() + _PORT_S
+    while not _can_bind(port):
+        if asyncio.get_running_loop().time() > deadline:
+            return False
+        await asyncio.sleep(_LOOK_S)
+    return True
+
+
+async def memory_released(
+    held: int, used_before: int, used_now: Callable[[], int], tell: Callable[[int], None]
+) -> int:
+    """Wait until the machine's used memory has fallen by what was held; return how much came back.
+
+    All in bytes. `used_now` may block a few milliseconds and is called in a thread. Tells each
+    new figure; gives up after 5 s.
+    """
+    if held < WORTH_WATCHING_BYTES:
+        tell(held)
+        return held
+    deadline = asyncio.get_running_loop().time() + _MEMORY_S
+    while True:
+        used = await asyncio.to_thread(used_now)
+        released = max(0, min(held, used_before - used))
+        tell(released)
+        if released >= _ENOUGH * held or asyncio.get_running_loop().time() > deadline:
+            return released
+        await asyncio.sleep(_LOOK_S)
+
+
+def _can_bind(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # Like the server itself would: connections that are only fading do not hold a port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True

@@ -1,0 +1,83 @@
+"""The dialog for keys and other engines, and what is done with its answer."""
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QWidget
+
+from app.gui.dialogs.key import ConnectDialog
+from app.gui.main_window.session import Session
+from app.gui.mirror import LinkState
+from app.gui.workers import connection as connections
+from app.gui.workers.connection import Connection, KeyWanted
+from app.wire.errors import AppError
+
+
+class ConnectActions(QObject):
+    """Asks for a key when the engine wants one, and keeps it when the engine has accepted it."""
+
+    failed = Signal(object)  # AppError
+    told = Signal(object)  # str
+    given_up = Signal()
+    """The user closed the dialog and the engine still wants a key."""
+
+    def __init__(self, session: Session, window: QWidget) -> None:
+        super().__init__(window)
+        self._session = session
+        self._window = window
+        self._key_to_keep: str | None = None
+        self.dialog: ConnectDialog | None = None
+        session.key_wanted.connect(self._on_key_wanted)
+        session.connected.connect(self._on_connected)
+
+    def ask(self) -> None:
+        """Ask for the address and the key of another engine."""
+        self._open(None, self.tr("An engine on another computer, started there with mlxm engine."))
+
+    def show_error(self, error: AppError) -> bool:
+        """Say in the open dialog why it did not work; return False when none is open."""
+        if self.dialog is None:
+            return False
+        self.dialog.show_error(f"{error.message} {error.hint}".strip())
+        return True
+
+    def _open(self, url: str | None, message: str) -> None:
+        self._close()
+        dialog = ConnectDialog(url=url, message=message, parent=self._window)
+        dialog.submitted.connect(self._on_submitted)
+        dialog.rejected.connect(self._on_rejected)
+        self.dialog = dialog
+        dialog.open()
+
+    def _close(self) -> None:
+        if self.dialog is not None:
+            dialog, self.dialog = self.dialog, None
+            dialog.close()
+            dialog.deleteLater()
+
+    def _on_key_wanted(self, wanted: KeyWanted) -> None:
+        if self.dialog is not None and wanted.was_wrong:
+            self.dialog.show_error(wanted.message)
+            return
+        self._open(wanted.url, self.tr("{} Type it to go on.").format(wanted.message))
+
+    def _on_submitted(self, answer: tuple[str, str, bool]) -> None:
+        url, key, remember = answer
+        self._key_to_keep = key if remember and key else None
+        self._session.switch(url, key or None)
+
+    def _on_rejected(self) -> None:
+        if self.dialog is not None:
+            self._close()
+            self._key_to_keep = None
+            if self._session.mirror.link is LinkState.NEEDS_KEY:
+                self.given_up.emit()
+
+    def _on_connected(self, connection: Connection) -> None:
+        self._close()
+        key, self._key_to_keep = self._key_to_keep, None
+        if key is not None:
+            self._session.crew.run(
+                "store-key",
+                lambda: connections.remember_key(connection.url, key),
+                lambda where: self.told.emit(self.tr("The key is kept {}.").format(where)),
+                self.failed.emit,
+            )

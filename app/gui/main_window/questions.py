@@ -1,0 +1,73 @@
+"""Questions that the window asks before it ends something."""
+
+from PySide6.QtCore import QCoreApplication
+from PySide6.QtWidgets import QCheckBox, QMessageBox, QWidget
+
+from app.gui.theme import theme
+from app.gui.widgets import icons
+
+_ICON = 32
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("questions", text)
+
+
+def may_quit(window: QWidget, servers: list[str]) -> tuple[bool, bool]:
+    """Ask whether these servers may be stopped; return the answer, and whether to ask again."""
+    box = Question(window, _tr("Quit"), "server")
+    box.setText(_tr("Stop {servers} and quit?").format(servers=_names(servers)))
+    box.setInformativeText(_tr("Programs that use them lose their connection."))
+    never = QCheckBox(_tr("Do not ask again"))
+    box.setCheckBox(never)
+    return box.ask(_tr("Stop and quit")), not never.isChecked()
+
+
+def may_leave(window: QWidget, servers: list[str]) -> bool:
+    """Ask whether these servers may be stopped for a connection to another engine."""
+    box = Question(window, _tr("Connect to an engine"), "server")
+    box.setText(_tr("Stop {servers} and use another engine?").format(servers=_names(servers)))
+    box.setInformativeText(_tr("They are stopped when the other engine has answered."))
+    return box.ask(_tr("Continue"))
+
+
+def may_delete(window: QWidget, profile_name: str) -> bool:
+    """Ask whether a profile may be deleted."""
+    box = Question(window, _tr("Delete profile"), "trash-2")
+    box.setText(_tr("Delete the profile “{name}”?").format(name=profile_name))
+    box.setInformativeText(
+        _tr("Its file moves to the trash folder of the app. The model stays on the disk.")
+    )
+    return box.ask(_tr("Delete"))
+
+
+class Question(QMessageBox):
+    """A question with one way to agree and Cancel."""
+
+    def __init__(self, window: QWidget, title: str, icon: str) -> None:
+        super().__init__(window)
+        self.setWindowTitle(title)
+        scale = window.devicePixelRatioF()
+        self.setIconPixmap(icons.pixmap(icon, theme().tokens.acc, _ICON, scale))
+
+    def ask(self, agree: str) -> bool:
+        """Show the question and return whether the user agreed."""
+        # Texts of our own: standard buttons bring pictures of another style.
+        button = self.addButton(agree, QMessageBox.ButtonRole.AcceptRole)
+        button.setProperty("kind", "primary")
+        button.style().unpolish(button)
+        button.style().polish(button)
+        cancel = self.addButton(_tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
+        self.setDefaultButton(button)
+        self.setEscapeButton(cancel)
+        if (layout := self.layout()) is not None:
+            layout.setContentsMargins(22, 20, 20, 18)
+        self.exec()
+        self.deleteLater()
+        return self.clickedButton() is button
+
+
+def _names(names: list[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    return _tr("{count} servers").format(count=len(names))

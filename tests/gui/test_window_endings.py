@@ -1,0 +1,227 @@
+"""How window, engine and servers end: in order, killed, and one without the other (BUGFIX-02)."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox
+from pytestqt.qtbot import QtBot
+from test_main_window import figures
+from window_kit import (
+    END_S,
+    START_S,
+    Desk,
+    family_of,
+    is_gone,
+    open_window,
+    program_environment,
+    wait_until,
+)
+
+from app import paths
+from app.client.api import Api
+from app.client.launch import find
+from app.gui.dialogs.key import ConnectDialog
+from app.gui.mirror import LinkState
+from app.gui.preferences import Preferences
+from app.wire.nouns import ServerState
+
+
+def test_bugfix_02_quitting_the_app_ends_engine_guard_and_servers(
+    own_home: Path, qtbot: QtBot
+) -> None:
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        desk.until_live()
+        desk.start("Demo", "demo")
+        processes = family_of(desk.engine_pid())
+        names = " ".join(" ".join(p.cmdline()) for p in processes)
+        assert all(word in names for word in ("engine", "guard", "runner"))
+        asked: list[str] = []
+
+        def answer() -> None:
+            box = QApplication.activeModalWidget()
+            assert isinstance(box, QMessageBox)
+            asked.append(box.text())
+            desk.click(box, "Stop and quit")
+
+        QTimer.singleShot(300, answer)
+        desk.keys("Ctrl+Q")
+        assert asked == ["Stop Demo and quit?"]
+        desk.until(lambda: all(is_gone(p) for p in processes), END_S)
+        assert not window.isVisible()
+    assert [p.name for p in (own_home / "run").glob("*.json")] == []
+
+
+def test_quit_question_can_be_refused_and_silenced(own_home: Path, qtbot: QtBot) -> None:
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        desk.until_live()
+        desk.start("Demo", "demo")
+
+        def refuse() -> None:
+            box = QApplication.activeModalWidget()
+            assert isinstance(box, QMessageBox)
+            desk.click(box, "Cancel")
+
+        def agree_for_ever() -> None:
+            box = QApplication.activeModalWidget()
+            assert isinstance(box, QMessageBox)
+            check = box.checkBox()
+            assert check is not None
+            check.click()
+            desk.click(box, "Stop and quit")
+
+        QTimer.singleShot(300, refuse)
+        desk.keys("Ctrl+Q")
+        assert window.isVisible()
+        assert desk.state("demo") is ServerState.READY
+        QTimer.singleShot(300, agree_for_ever)
+        desk.keys("Ctrl+Q")
+        desk.until(lambda: not window.isVisible())
+    assert Preferences().value("confirm_quit") is False
+
+
+class App:
+    """`python -m app` as a process of its own, without a screen."""
+
+    def __init__(self, home: Path) -> None:
+        self._program = subprocess.Popen(
+            [sys.executable, "-m", "app"],
+            env=program_environment(home, QT_QPA_PLATFORM="offscreen"),
+            cwd=paths.program_root(),
+        )
+        self.process = psutil.Process(self._program.pid)
+
+    def kill(self, number: signal.Signals) -> int:
+        self._program.send_signal(number)
+        return self._program.wait(END_S)
+
+
+def run_demo(home: Path) -> tuple[App, list[psutil.Process]]:
+    """Start the app, and from outside a server in it; return all processes but the app's own."""
+    app = App(home)
+    try:
+        assert wait_until(lambda: find() is not None, START_S), "the app started no engine"
+        address = find()
+        assert address is not None
+        with Api(address.url) as api:
+            api.start_server("demo")
+            states = [server.state for server in api.wait_settled("demo")]
+        assert states[-1] is ServerState.READY
+        processes = family_of(address.pid)
+        assert len(processes) >= 3
+    except BaseException:
+        app.kill(signal.SIGKILL)
+        raise
+    return app, processes
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_bugfix_02_app_that_is_killed_leaves_no_engine_and_no_servers(
+    own_home: Path, number: signal.Signals, qapp: QApplication
+) -> None:
+    app, processes = run_demo(own_home)
+    status = app.kill(number)
+    assert status == (-9 if number is signal.SIGKILL else 0)
+    assert wait_until(lambda: all(is_gone(p) for p in processes), END_S), processes
+    assert list((own_home / "run").glob("*.json")) == []
+
+
+def test_engine_that_is_killed_leaves_figures_and_is_started_again(
+    own_home: Path, qtbot: QtBot, allow_log: Callable[[str], None]
+) -> None:
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        desk.until_live()
+        tile = desk.start("Demo", "demo")
+        desk.until(lambda: figures(tile)["CPU"] != "\N{EN DASH}")
+        before = family_of(desk.engine_pid())
+        shown = figures(tile)["Memory"]
+        os.kill(desk.engine_pid(), signal.SIGKILL)
+        desk.until(lambda: window.mirror.link is LinkState.STALE)
+        stamp = window.mirror.stale_since
+        assert stamp is not None
+        # A later try says another sentence; the figures are as old as before.
+        desk.until(lambda: "No engine listens" in window.mirror.link_text)
+        assert window.mirror.stale_since == stamp
+        since = time.strftime("%H:%M:%S", time.localtime(stamp))
+        status = [label.text() for label in window.status.findChildren(QLabel)]
+        assert any(f"Figures are from {since}" in text for text in status)
+        assert figures(tile)["Memory"] == shown
+        assert "The last figures stay in sight." in window.notice.text
+        desk.until(lambda: all(is_gone(p) for p in before), END_S)
+        desk.click(window.notice, "Start the engine again")
+        desk.until(lambda: window.mirror.link is LinkState.LIVE, START_S)
+        assert desk.engine_pid() != before[0].pid
+        assert window.notice.text == ""
+        desk.until(lambda: not desk.mirror.servers)
+        again = desk.start("Demo", "demo")
+        assert desk.chat("Demo", tokens=8)["choices"]
+        desk.click(again, "Stop")
+        desk.until_state("demo", ServerState.STOPPED)
+
+
+def test_engine_that_cannot_start_is_told_with_a_way_to_try_again(
+    own_home: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A file where a folder must be: the engine ends with a sentence.
+    (own_home / "run").write_text("")
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        desk.until(lambda: window.notice.offers_action, START_S)
+        assert "The engine did not start." in window.notice.text
+        assert "last figures" not in window.notice.text
+        (own_home / "run").unlink()
+        desk.click(window.notice, "Start the engine again")
+        desk.until_live()
+        assert not window.notice.offers_action
+
+
+def test_other_engine_is_asked_for_only_when_servers_may_be_stopped(
+    own_home: Path, qtbot: QtBot
+) -> None:
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        desk.until_live()
+        desk.start("Demo", "demo")
+        asked: list[str] = []
+
+        def answer(text: str) -> None:
+            box = QApplication.activeModalWidget()
+            assert isinstance(box, QMessageBox)
+            asked.append(box.text())
+            desk.click(box, text)
+
+        QTimer.singleShot(300, lambda: answer("Cancel"))
+        desk.keys("Ctrl+Shift+K")
+        assert asked == ["Stop Demo and use another engine?"]
+        assert not desk.has_dialog(ConnectDialog)
+        QTimer.singleShot(300, lambda: answer("Continue"))
+        desk.keys("Ctrl+Shift+K")
+        desk.until(lambda: desk.has_dialog(ConnectDialog))
+        assert desk.state("demo") is ServerState.READY
+
+
+def test_window_comes_back_with_its_size_and_profile(own_home: Path, qtbot: QtBot) -> None:
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        desk.until_live()
+        window.resize(1111, 700)
+        desk.choose("Demo")
+        window.settings.set_appearance("dark")
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        # The width is cut to that of the small screen that there is without a screen.
+        assert window.height() == 700
+        desk.until_live()
+        assert desk.picker.currentText() == "Demo"
+        assert Preferences().value("appearance") == "dark"
+        window.settings.set_appearance("system")

@@ -1,0 +1,163 @@
+"""The window on engines that ask for a key: AUTH-04 on real processes."""
+
+import json
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QLineEdit
+from pytestqt.qtbot import QtBot
+from window_kit import START_S, Daemon, Desk, furnish, open_window
+
+from app.gui.dialogs.key import ConnectDialog
+from app.gui.mirror import LinkState
+
+FIRST, SECOND = "first-key-of-the-engine", "second-key-of-the-engine"
+
+
+@pytest.fixture
+def log_text(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    caplog.set_level("DEBUG")
+    return lambda: caplog.text
+
+
+@pytest.fixture
+def far_home(home: Path) -> Path:
+    folder = home / "far"
+    furnish(folder)
+    return folder
+
+
+@pytest.fixture
+def daemon(far_home: Path) -> Iterator[Daemon]:
+    daemon = Daemon(far_home, FIRST)
+    yield daemon
+    daemon.stop()
+
+
+def texts(dialog: ConnectDialog) -> str:
+    return "\n".join(label.text() for label in dialog.findChildren(QLabel) if label.isVisible())
+
+
+def type_key(desk: Desk, key: str) -> None:
+    dialog = desk.dialog(ConnectDialog)
+    fields = [f for f in dialog.findChildren(QLineEdit) if f.accessibleName() == "API key"]
+    assert len(fields) == 1
+    assert fields[0].echoMode() is QLineEdit.EchoMode.Password
+    fields[0].selectAll()
+    desk.qtbot.keyClicks(fields[0], key)
+    desk.qtbot.keyClick(fields[0], Qt.Key.Key_Return)
+
+
+def test_auth_04_app_asks_for_key_and_stores_it(
+    home: Path, daemon: Daemon, qtbot: QtBot, log_text: Callable[[], str]
+) -> None:
+    stored = home / "keys.json"
+    with open_window(daemon.url) as window:
+        desk = Desk(window, home, qtbot)
+        desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
+        assert f"The engine at {daemon.url} asks for a key." in texts(desk.dialog(ConnectDialog))
+        assert window.mirror.link is LinkState.NEEDS_KEY
+        type_key(desk, "wrong")
+        desk.until(lambda: "does not accept this key" in texts(desk.dialog(ConnectDialog)))
+        assert not stored.exists()
+        type_key(desk, FIRST)
+        desk.until(lambda: window.mirror.link is LinkState.LIVE)
+        assert not desk.has_dialog(ConnectDialog)
+        desk.until(lambda: "The key is kept" in window.notice.text)
+        assert "keys.json" in window.notice.text
+        desk.until(lambda: "demo" in window.mirror.profiles)
+        labels = [label.text() for label in window.status.findChildren(QLabel)]
+        assert "Key required" in labels
+    assert json.loads(stored.read_text()) == {daemon.url: FIRST}
+    assert stat.S_IMODE(stored.stat().st_mode) == 0o600
+    with open_window(daemon.url) as window:
+        desk = Desk(window, home, qtbot)
+        desk.until(lambda: window.mirror.link is LinkState.LIVE, START_S)
+        assert not desk.has_dialog(ConnectDialog)
+    # An engine that is not ours outlives the window.
+    assert daemon.process.poll() is None
+    assert FIRST not in log_text()
+
+
+def test_auth_04_dialog_that_is_closed_leaves_a_way_back(
+    home: Path, daemon: Daemon, qtbot: QtBot
+) -> None:
+    with open_window(daemon.url) as window:
+        desk = Desk(window, home, qtbot)
+        desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
+        desk.qtbot.keyClick(desk.dialog(ConnectDialog), Qt.Key.Key_Escape)
+        desk.until(lambda: not desk.has_dialog(ConnectDialog))
+        assert "asks for a key" in window.notice.text
+        desk.click(window.notice, "Type the key")
+        desk.until(lambda: desk.has_dialog(ConnectDialog))
+        type_key(desk, FIRST)
+        desk.until(lambda: window.mirror.link is LinkState.LIVE)
+
+
+def test_auth_04_key_that_stops_to_work_is_asked_for_again(
+    home: Path, far_home: Path, qtbot: QtBot
+) -> None:
+    daemon = Daemon(far_home, FIRST)
+    (home / "keys.json").write_text(json.dumps({daemon.url: FIRST}))
+    with open_window(daemon.url) as window:
+        desk = Desk(window, home, qtbot)
+        desk.until(lambda: window.mirror.link is LinkState.LIVE, START_S)
+        daemon.stop()
+        desk.until(lambda: window.mirror.link is LinkState.STALE)
+        assert "The last figures stay in sight." in window.notice.text
+        assert desk.button(window.notice, "Connect again")
+        daemon = Daemon(far_home, SECOND, daemon.port)
+        try:
+            desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
+            assert "does not accept this key" in texts(desk.dialog(ConnectDialog))
+            type_key(desk, SECOND)
+            desk.until(lambda: window.mirror.link is LinkState.LIVE)
+            desk.until(lambda: SECOND in (home / "keys.json").read_text())
+            desk.until(lambda: not window.notice.offers_action)
+        finally:
+            daemon.stop()
+
+
+def test_own_engine_goes_on_when_another_one_cannot_be_reached(
+    own_home: Path, qtbot: QtBot
+) -> None:
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        desk.until_live()
+        pid = desk.engine_pid()
+        desk.keys("Ctrl+Shift+K")
+        desk.until(lambda: desk.has_dialog(ConnectDialog))
+        dialog = desk.dialog(ConnectDialog)
+        address = dialog.findChildren(QLineEdit)[0]
+        desk.qtbot.keyClicks(address, "127.0.0.1:9")
+        desk.qtbot.keyClick(address, Qt.Key.Key_Return)
+        desk.until(lambda: "No engine listens at http://127.0.0.1:9." in texts(dialog))
+        desk.qtbot.keyClick(dialog, Qt.Key.Key_Escape)
+        desk.until(lambda: not desk.has_dialog(ConnectDialog))
+        assert window.mirror.link is LinkState.LIVE
+        assert window.session.url is None
+        assert desk.engine_pid() == pid
+
+
+def test_own_engine_ends_when_another_one_is_used_and_comes_back(
+    own_home: Path, daemon: Daemon, qtbot: QtBot
+) -> None:
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        desk.until_live()
+        own = desk.engine_pid()
+        desk.keys("Ctrl+Shift+K")
+        desk.until(lambda: desk.has_dialog(ConnectDialog))
+        dialog = desk.dialog(ConnectDialog)
+        for field, text in zip(dialog.findChildren(QLineEdit), (daemon.url, FIRST), strict=True):
+            desk.qtbot.keyClicks(field, text)
+        desk.qtbot.keyClick(dialog, Qt.Key.Key_Return)
+        desk.until(lambda: desk.engine_pid() == daemon.process.pid)
+        assert not window.session.owns_engine
+        window.run_command("own_engine")
+        desk.until(lambda: desk.engine_pid() not in (own, daemon.process.pid), START_S)
+        assert window.session.owns_engine
+        assert daemon.process.poll() is None
