@@ -1,0 +1,155 @@
+"""`mlxm pull` and `mlxm rm`: models from the hub onto the engine's disk, and away again."""
+
+import argparse
+import sys
+import time
+
+from app.client.api import Api
+from app.wire.errors import AppError, ErrorCode
+from app.wire.events import Event, Removed, Snapshot, Upsert, decode_item
+from app.wire.nouns import Download, DownloadRequest, DownloadState
+
+_BAR = 24
+_LINE_S = 10.0
+"""How often a line comes where there is no terminal to draw a bar on."""
+
+
+def pull(api: Api, options: argparse.Namespace) -> int:
+    """Download a model and show how far it is. Ctrl-C ends only the showing."""
+    request = DownloadRequest(options.model, options.revision, verify=options.verify)
+    screen = _Screen(is_terminal=sys.stdout.isatty())
+    try:
+        download = api.add_download(request)
+        while True:
+            screen.show(download)
+            if not download.state.is_active:
+                break
+            following = _next(api, download, screen)
+            if following is None:
+                return _finish(api, options.model, screen)
+            download = following
+    except KeyboardInterrupt:
+        screen.end()
+        print(
+            f"The engine goes on with {options.model}; mlxm pull {options.model} shows it again.",
+            file=sys.stderr,
+        )
+        raise
+    screen.end()
+    raise _stopped(download)
+
+
+def remove(api: Api, options: argparse.Namespace) -> int:
+    """Delete a model from the disk."""
+    freed = api.remove_model(options.model)
+    print(f"{options.model} is deleted; {freed / 1e9:.2f} GB are free again")
+    return 0
+
+
+def _next(api: Api, download: Download, screen: "_Screen") -> Download | None:
+    """Return the download when it ended or stopped, None when it is gone."""
+    for event in api.events():
+        found, is_gone = _of_event(event, download.id)
+        if is_gone:
+            return None
+        if found is not None:
+            if not found.state.is_active:
+                return found
+            screen.show(found)
+    return download
+
+
+def _of_event(event: Event, download_id: str) -> tuple[Download | None, bool]:
+    """Return the download, if the event tells of it, and whether it tells that it is gone."""
+    match event:
+        case Snapshot(downloads=downloads):
+            found = next((d for d in downloads if d.id == download_id), None)
+            return found, found is None
+        case Upsert(kind="download"):
+            item = decode_item(event)
+            if isinstance(item, Download) and item.id == download_id:
+                return item, False
+            return None, False
+        case Removed(kind="download", id=gone):
+            return None, gone == download_id
+        case _:
+            return None, False
+
+
+def _finish(api: Api, model_id: str, screen: "_Screen") -> int:
+    screen.end()
+    model = next((m for m in api.models() if m.id == model_id), None)
+    if model is None:
+        raise AppError(f"The download of {model_id} was cancelled.", code=ErrorCode.NOT_FOUND)
+    print(f"{model_id} is there, {model.size_bytes / 1e9:.2f} GB")
+    if model.problem is not None:
+        print(f"Note: {model.problem}")
+    return 0
+
+
+def _stopped(download: Download) -> AppError:
+    if download.failure is not None:
+        failure = download.failure
+        return AppError(failure.message, hint=failure.hint, code=failure.code)
+    return AppError(
+        f"The download of {download.id} is {download.state.value}.",
+        hint=f"mlxm pull {download.id} goes on with it.",
+        code=ErrorCode.DOWNLOAD_FAILED,
+    )
+
+
+class _Screen:
+    """One line that is drawn again and again, or a new line now and then."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        self._is_terminal = is_terminal
+        self._width = 0
+        self._printed_at = 0.0
+        self._state: DownloadState | None = None
+        self._notice = ""
+
+    def show(self, download: Download) -> None:
+        """Show how far a download is."""
+        if download.notice and download.notice != self._notice:
+            self._notice = download.notice
+            self.end()
+            print(download.notice, file=sys.stderr)
+        text = _line(download)
+        if self._is_terminal:
+            sys.stdout.write(f"\r{text:<{self._width}}")
+            sys.stdout.flush()
+            self._width = len(text)
+            return
+        now = time.monotonic()
+        if download.state is not self._state or now - self._printed_at > _LINE_S:
+            self._state, self._printed_at = download.state, now
+            print(text, flush=True)
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._is_terminal and self._width:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+            self._width = 0
+
+
+def _line(download: Download) -> str:
+    words = {
+        DownloadState.QUEUED: f"in line, place {download.place or 1}",
+        DownloadState.RESOLVING: "reading the list of files",
+        DownloadState.WAITING: download.waiting,
+        DownloadState.VERIFYING: f"checking, {download.files_done} of {download.files_total} files",
+    }
+    parts = [words.get(download.state, download.state.value)]
+    total = download.total_bytes
+    if total:
+        share = download.done_bytes / total
+        bar = "#" * int(share * _BAR)
+        figures = f"{download.done_bytes / 1e9:.2f} of {total / 1e9:.2f} GB"
+        parts.insert(0, f"[{bar:-<{_BAR}}] {share:4.0%}  {figures}")
+    if download.bytes_per_s is not None:
+        parts.append(f"{download.bytes_per_s / 1e6:.1f} MB/s")
+    if download.eta_s is not None:
+        minutes, seconds = divmod(int(download.eta_s), 60)
+        parts.append(f"{minutes}:{seconds:02} left")
+    return "  ".join(parts)
