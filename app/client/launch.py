@@ -18,8 +18,8 @@ from app.wire.errors import AppError
 KEY_VARIABLE = "MLX_MANAGER_API_KEY"
 _START_S = 30.0
 """A cold start on a busy disk was seen to take 5 s."""
-_STOP_S = 20.0
-"""An engine stops its servers first, which takes up to 12 s."""
+_STOP_S = 75.0
+"""An engine ends its servers first; one that holds much memory gets a minute for that."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class OwnedEngine:
         return self.process.poll() is None
 
     def stop(self) -> None:
-        """End the engine and its servers, and wait for it; kills it after 20 s."""
+        """End the engine and its servers, and wait for it; kills it after 75 s."""
         if self.process.stdin is not None:
             self.process.stdin.close()
         try:

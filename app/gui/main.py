@@ -24,8 +24,8 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 from app import __version__, logs, paths
+from app.gui.instance import SingleInstance
 from app.gui.main_window import MainWindow
-from app.gui.preferences import Preferences
 from app.gui.theme import theme
 
 _log = logging.getLogger("gui")
@@ -77,15 +77,18 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 def _run(url: str | None, crash_file: TextIO) -> int:
     app = make_application()
     app.setQuitOnLastWindowClosed(False)
-    preferences = Preferences()
-    theme().set_mode(str(preferences.value("appearance")))
-    window = MainWindow(preferences, url)
+    instance = SingleInstance()
+    if not instance.claim():
+        return 0
+    window = MainWindow(url)
+    instance.raise_wanted.connect(window.come_to_front)
     window.closed.connect(app.quit)
     _quit_on_signals(app, window)
     _collect_in_gui_thread(app)
     window.show()
     status = app.exec()
-    if not window.session.join():
+    instance.release()
+    if window.parts is not None and not window.parts.session.join():
         # A QThread that is destroyed while it runs aborts the process; its stack tells why.
         faulthandler.dump_traceback(crash_file, all_threads=True)
         logging.shutdown()

@@ -1,15 +1,14 @@
 """Colours, fonts and the one style sheet of the app, light and dark."""
 
 import sys
-from typing import Final
+from typing import Final, NamedTuple
 
-import msgspec
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
 
-class Tokens(msgspec.Struct, frozen=True):
+class Tokens(NamedTuple):
     """The palette. Every text colour has a contrast of at least 4.5 on its own ground."""
 
     win: str
@@ -105,11 +104,16 @@ class Theme(QObject):
         self.mode = mode
         self.refresh()
 
+    def choose(self, mode: str) -> None:
+        """Take the palette of a mode without applying it to the widgets that are there."""
+        self.mode = mode
+        hint = QGuiApplication.styleHints().colorScheme()
+        dark = mode == "dark" or (mode == "system" and hint == Qt.ColorScheme.Dark)
+        self.tokens = DARK if dark else LIGHT
+
     def refresh(self) -> None:
         """Apply the palette that mode and system ask for."""
-        hint = QGuiApplication.styleHints().colorScheme()
-        dark = self.mode == "dark" or (self.mode == "system" and hint == Qt.ColorScheme.Dark)
-        self.tokens = DARK if dark else LIGHT
+        self.choose(self.mode)
         app = QApplication.instance()
         if isinstance(app, QApplication):
             app.setPalette(_palette(self.tokens))

@@ -34,9 +34,9 @@ def test_first_paint_against_bare_window(home: Path) -> None:
           for kind in KINDS),
         *(Figure(f"{kind}, CPU, least", min(c for _, c in times[kind]), "ms") for kind in KINDS),
         # A bare window uses three classes of Qt; making those that the app needs takes 45 ms more.
-        Figure("ratio to a bare window", least["app"] / least["bare"], "x", 3.5),
+        Figure("ratio to a bare window", least["app"] / least["bare"], "x", 1.5),
         Figure("ratio to one that loads the same Qt classes", least["app"] / least["classes"], "x",
-               3.5),
+               1.5),
     ]  # fmt: skip
     report("first frame", figures, "classes: a bare window that first loads our classes of Qt")
 

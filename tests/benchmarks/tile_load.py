@@ -17,9 +17,9 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject
 from PySide6.QtTest import QTest
 
 from app.gui import main as gui
-from app.gui.main_window import MainWindow
+from app.gui.main_window import MainWindow, parts
+from app.gui.main_window.parts import Parts
 from app.gui.mirror import LinkState
-from app.gui.preferences import Preferences
 from app.gui.widgets.sparkline import load_pyqtgraph
 from app.wire.events import decode_event
 
@@ -29,10 +29,10 @@ TICKS = 40
 LONG_TICKS = 2000
 
 
-class Alone(MainWindow):
-    """A window that looks for no engine."""
+class Alone(Parts):
+    """The parts of a window that looks for no engine."""
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         load_pyqtgraph()
         self.servers_panel.enable_plots()
 
@@ -53,10 +53,12 @@ class Desk:
     def __init__(self, count: int) -> None:
         self.count = count
         self.ticks = 0
-        self.window = Alone(Preferences())
+        parts.Parts = Alone
+        self.window = MainWindow()
         self.window.resize(1400, 860)
         self.window.show()
         assert QTest.qWaitForWindowExposed(self.window)
+        assert QTest.qWaitFor(lambda: self.window.parts is not None)
         self.settle()
 
     def settle(self) -> None:
@@ -64,8 +66,8 @@ class Desk:
             QCoreApplication.processEvents()
 
     def fill(self) -> None:
-        self.window.mirror.apply(synthetic.snapshot(self.count))
-        self.window.mirror.set_link(LinkState.LIVE)
+        self.window.parts.mirror.apply(synthetic.snapshot(self.count))
+        self.window.parts.mirror.set_link(LinkState.LIVE)
         self.settle()
 
     def tick(self) -> float:
@@ -73,8 +75,8 @@ class Desk:
         data = encode(synthetic.samples(self.count, self.ticks))
         self.ticks += 1
         begin = time.process_time()
-        self.window.mirror.apply(decode_event(data))
-        self.window.servers_panel._on_second()
+        self.window.parts.mirror.apply(decode_event(data))
+        self.window.parts.servers_panel._on_second()
         self.settle()
         # As often as the app does.
         if self.ticks % 2 == 0:
@@ -105,7 +107,7 @@ def main(count: int, long_ticks: int) -> None:
     for _ in range(WARM_TICKS):
         desk.tick()
     full = _resident_mib()
-    tile = desk.window.servers_panel.tile("server-00")
+    tile = desk.window.parts.servers_panel.tile("server-00")
     paints = Paints()
     tile.plots.findChild(QObject, "sparkView").viewport().installEventFilter(paints)
     rounds = [sum(desk.tick() for _ in range(TICKS)) / TICKS for _ in range(ROUNDS)]
@@ -119,7 +121,7 @@ def main(count: int, long_ticks: int) -> None:
         json.dumps(
             {
                 "ms": min(rounds) * 1000,
-                "seen": len(desk.window.servers_panel.grid.visible_tiles()),
+                "seen": len(desk.window.parts.servers_panel.grid.visible_tiles()),
                 "paints_a_tick": painted,
                 "tile_mib": (full - empty) / count,
                 "resident_mib": full,

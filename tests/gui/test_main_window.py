@@ -48,14 +48,14 @@ def number(text: str) -> int:
 def test_card_01_window_is_a_native_main_window_with_two_halves(desk: Desk) -> None:
     assert isinstance(desk.window, QMainWindow)
     assert desk.window.windowTitle() == "MLX Model Manager"
-    models, servers = desk.window.models_panel, desk.window.servers_panel
+    models, servers = desk.window.parts.models_panel, desk.window.parts.servers_panel
     assert models.isVisible()
     assert servers.isVisible()
     assert models.geometry().right() <= servers.geometry().left()
 
 
 def test_card_02_models_are_a_list_view_on_a_filter_proxy(desk: Desk) -> None:
-    view = desk.window.models_panel.view
+    view = desk.window.parts.models_panel.view
     assert isinstance(view, QListView)
     proxy = view.model()
     assert isinstance(proxy, QSortFilterProxyModel)
@@ -77,7 +77,7 @@ def test_card_03_profiles_are_a_combo_box_with_a_completer(desk: Desk) -> None:
 
 
 def test_models_01_search_stays_in_place_while_the_list_scrolls(desk: Desk) -> None:
-    panel = desk.window.models_panel
+    panel = desk.window.parts.models_panel
     search, bar = panel.search, panel.view.verticalScrollBar()
     place = search.mapTo(desk.window, search.rect().topLeft())
     assert bar.maximum() > 0
@@ -98,7 +98,7 @@ def test_models_03_tiles_show_no_progress_bar(desk: Desk) -> None:
     assert desk.mirror.models
     assert not desk.mirror.downloads
     assert not desk.window.findChildren(QProgressBar)
-    view = desk.window.models_panel.view
+    view = desk.window.parts.models_panel.view
     spoken = [
         str(view.model().index(row, 0).data(Qt.ItemDataRole.AccessibleTextRole))
         for row in range(view.model().rowCount())
@@ -202,7 +202,7 @@ def test_server_03_scroll_offset_stays_through_live_updates(desk: Desk) -> None:
     desk.until(lambda: len(desk.mirror.profiles) >= 13)
     desk.start("Demo", "demo")
     for n in range(11):
-        desk.window.session.start(f"gone{n}")
+        desk.window.parts.session.start(f"gone{n}")
         desk.until_state(f"gone{n}", FAILED)
     bar = desk.panel.grid.verticalScrollBar()
     desk.until(lambda: bar.maximum() > 0)
@@ -211,12 +211,12 @@ def test_server_03_scroll_offset_stays_through_live_updates(desk: Desk) -> None:
     bar.valueChanged.connect(moves.append)
     desk.mirror.sampled.connect(ticks.append)
     desk.chat("Demo", tokens=200)
-    desk.window.session.start("gone11")
+    desk.window.parts.session.start("gone11")
     desk.until_state("gone11", FAILED)
-    desk.window.session.restart("demo")
+    desk.window.parts.session.restart("demo")
     desk.until(lambda: desk.state("demo") is not READY)
     desk.until_state("demo", READY)
-    desk.window.session.stop("demo")
+    desk.window.parts.session.stop("demo")
     desk.until_state("demo", STOPPED)
     desk.until(lambda: len(ticks) >= 3)
     assert bar.value() == place
@@ -230,8 +230,8 @@ def test_server_03_scroll_offset_stays_through_live_updates(desk: Desk) -> None:
 def test_card_04_launcher_and_feed_run_on_qthreads(desk: Desk) -> None:
     launched: list[Launched] = []
     told_in: list[QThread] = []
-    desk.window.session.launched.connect(launched.append)
-    desk.window.session.launched.connect(lambda _: told_in.append(QThread.currentThread()))
+    desk.window.parts.session.launched.connect(launched.append)
+    desk.window.parts.session.launched.connect(lambda _: told_in.append(QThread.currentThread()))
     gui = QApplication.instance()
     assert gui is not None
     desk.start("Demo", "demo")
@@ -241,7 +241,7 @@ def test_card_04_launcher_and_feed_run_on_qthreads(desk: Desk) -> None:
     assert launched[0].thread is not gui.thread()
     # What the worker found out is used in the thread of the window.
     assert told_in == [gui.thread()]
-    feeds = [w for w in desk.window.session.crew.workers() if isinstance(w, MetricsFeed)]
+    feeds = [w for w in desk.window.parts.session.crew.workers() if isinstance(w, MetricsFeed)]
     assert len(feeds) == 1
     assert isinstance(feeds[0], QThread)
     assert feeds[0].isRunning()
@@ -275,7 +275,7 @@ def test_bugfix_04_updates_repaint_only_what_changed(desk: Desk) -> None:
     ticks: list[object] = []
     desk.mirror.sampled.connect(ticks.append)
     desk.until(lambda: len(ticks) >= 2)
-    panel = desk.window.models_panel
+    panel = desk.window.parts.models_panel
     watched = {
         "name": tile.name_label,
         "model": tile.model_label,
@@ -283,7 +283,7 @@ def test_bugfix_04_updates_repaint_only_what_changed(desk: Desk) -> None:
         "models": panel.view.viewport(),
         "search": panel.search,
         "picker": desk.picker,
-        "status": desk.window.status,
+        "status": desk.window.parts.status,
     }
     ticks.clear()
     paints = PaintCount(watched)
@@ -307,7 +307,7 @@ def test_start_of_a_missing_model_shows_reason_and_hint_on_its_tile(desk: Desk) 
     )
     assert tile.button_texts() == ["Start again", "Show log", "Dismiss"]
     # The tile says it; a notice would say it twice.
-    assert desk.window.notice.text == ""
+    assert desk.window.parts.notice.text == ""
     desk.click(tile, "Dismiss")
     desk.until(lambda: desk.panel.tile("lost") is None)
     file.unlink()
@@ -366,7 +366,7 @@ def test_new_profile_form_saves_a_file_and_says_when_a_name_is_taken(desk: Desk)
 
 
 def test_run_on_an_installed_model_makes_a_profile_and_starts_it(desk: Desk) -> None:
-    panel = desk.window.models_panel
+    panel = desk.window.parts.models_panel
     desk.keys("Ctrl+F")
     desk.write("tiny")
     desk.keys("Down")
@@ -380,7 +380,7 @@ def test_run_on_an_installed_model_makes_a_profile_and_starts_it(desk: Desk) -> 
     assert desk.chat("Tiny-Chat-4bit", tokens=8)["choices"]
     index = panel.view.model().index(0, 0)
     assert index.data(Role.ACTIVITY) == READY
-    desk.window.session.stop("tiny-chat-4bit")
+    desk.window.parts.session.stop("tiny-chat-4bit")
     desk.until_state("tiny-chat-4bit", STOPPED)
     # A second Run starts the same profile.
     desk.keys("Ctrl+1")
@@ -393,7 +393,7 @@ def test_gui_thread_is_never_blocked_during_start_traffic_and_stop(desk: Desk) -
     with Heartbeat() as heart:
         desk.start("Demo", "demo")
         desk.chat("Demo", tokens=100)
-        desk.window.session.stop("demo")
+        desk.window.parts.session.stop("demo")
         desk.until_state("demo", STOPPED)
     # 40 to 90 ms here; a call of the engine in this thread would add seconds.
     assert heart.longest_ms < 500
@@ -409,7 +409,7 @@ def test_start_that_is_cancelled_ends_the_process_and_leaves_a_stopped_tile(desk
     desk.click(desk.tile("demo"), "Cancel")
     desk.until_state("demo", STOPPED)
     desk.until(lambda: is_gone(process))
-    assert desk.window.notice.text == ""
+    assert desk.window.parts.notice.text == ""
 
 
 def test_card_08_every_key_is_used_once_and_none_is_ambiguous(desk: Desk) -> None:
@@ -418,7 +418,7 @@ def test_card_08_every_key_is_used_once_and_none_is_ambiguous(desk: Desk) -> Non
 
 
 def test_card_08_shortcuts_reach_search_picker_and_halves(desk: Desk) -> None:
-    panel = desk.window.models_panel
+    panel = desk.window.parts.models_panel
     for keys, widget in (
         ("Ctrl+F", panel.search),
         ("Ctrl+L", desk.picker),
@@ -443,13 +443,13 @@ def test_card_08_shortcuts_open_forms_and_windows(desk: Desk) -> None:
         desk.until(dialog.isActiveWindow)
         desk.qtbot.keyClick(dialog, Qt.Key.Key_Escape)
         desk.until(lambda kind=kind: not desk.has_dialog(kind))
-    desk.window.actions_by_id["about"].trigger()
+    desk.window.parts.actions_by_id["about"].trigger()
     desk.until(lambda: desk.has_dialog(AboutDialog))
 
 
 def test_card_08_shortcuts_start_restart_log_copy_stop_and_remove(desk: Desk) -> None:
     desk.choose("Demo")
-    assert not desk.window.actions_by_id["stop"].isEnabled()
+    assert not desk.window.parts.actions_by_id["stop"].isEnabled()
     desk.keys("Ctrl+Return")
     desk.until_state("demo", READY)
     desk.keys("Ctrl+Shift+C")
@@ -466,7 +466,7 @@ def test_card_08_shortcuts_start_restart_log_copy_stop_and_remove(desk: Desk) ->
     desk.until(lambda: desk.state("demo") is READY and desk.pid("demo") != first, START_S)
     desk.keys("Ctrl+Shift+.")
     desk.until_state("demo", STOPPED)
-    desk.window.actions_by_id["remove"].trigger()
+    desk.window.parts.actions_by_id["remove"].trigger()
     desk.until(lambda: desk.panel.tile("demo") is None)
 
 
@@ -474,11 +474,11 @@ def test_status_line_names_engine_address_and_key_state(desk: Desk) -> None:
     engine = desk.mirror.engine
     assert engine is not None
     assert desk.mirror.link is LinkState.LIVE
-    texts = [label.text() for label in desk.window.status.findChildren(QLabel)]
+    texts = [label.text() for label in desk.window.parts.status.findChildren(QLabel)]
     assert any(text.startswith("Engine running on") for text in texts)
     assert "This computer only, no key" in texts
-    address = desk.window.status.findChildren(QPushButton)[0]
+    address = desk.window.parts.status.findChildren(QPushButton)[0]
     assert address.text().strip() == f"{engine.gateway_url}/v1"
     desk.qtbot.mouseClick(address, LEFT)
     assert QApplication.clipboard().text() == f"{engine.gateway_url}/v1"
-    assert desk.window.notice.text == f"Copied {engine.gateway_url}/v1"
+    assert desk.window.parts.notice.text == f"Copied {engine.gateway_url}/v1"

@@ -146,22 +146,22 @@ def test_engine_that_is_killed_leaves_figures_and_is_started_again(
         before = family_of(desk.engine_pid())
         shown = figures(tile)["Memory"]
         os.kill(desk.engine_pid(), signal.SIGKILL)
-        desk.until(lambda: window.mirror.link is LinkState.STALE)
-        stamp = window.mirror.stale_since
+        desk.until(lambda: window.parts.mirror.link is LinkState.STALE)
+        stamp = window.parts.mirror.stale_since
         assert stamp is not None
         # A later try says another sentence; the figures are as old as before.
-        desk.until(lambda: "No engine listens" in window.mirror.link_text)
-        assert window.mirror.stale_since == stamp
+        desk.until(lambda: "No engine listens" in window.parts.mirror.link_text)
+        assert window.parts.mirror.stale_since == stamp
         since = time.strftime("%H:%M:%S", time.localtime(stamp))
-        status = [label.text() for label in window.status.findChildren(QLabel)]
+        status = [label.text() for label in window.parts.status.findChildren(QLabel)]
         assert any(f"Figures are from {since}" in text for text in status)
         assert figures(tile)["Memory"] == shown
-        assert "The last figures stay in sight." in window.notice.text
+        assert "The last figures stay in sight." in window.parts.notice.text
         desk.until(lambda: all(is_gone(p) for p in before), END_S)
-        desk.click(window.notice, "Start the engine again")
-        desk.until(lambda: window.mirror.link is LinkState.LIVE, START_S)
+        desk.click(window.parts.notice, "Start the engine again")
+        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE, START_S)
         assert desk.engine_pid() != before[0].pid
-        assert window.notice.text == ""
+        assert window.parts.notice.text == ""
         desk.until(lambda: not desk.mirror.servers)
         again = desk.start("Demo", "demo")
         assert desk.chat("Demo", tokens=8)["choices"]
@@ -176,13 +176,13 @@ def test_engine_that_cannot_start_is_told_with_a_way_to_try_again(
     (own_home / "run").write_text("")
     with open_window() as window:
         desk = Desk(window, own_home, qtbot)
-        desk.until(lambda: window.notice.offers_action, START_S)
-        assert "The engine did not start." in window.notice.text
-        assert "last figures" not in window.notice.text
+        desk.until(lambda: window.parts.notice.offers_action, START_S)
+        assert "The engine did not start." in window.parts.notice.text
+        assert "last figures" not in window.parts.notice.text
         (own_home / "run").unlink()
-        desk.click(window.notice, "Start the engine again")
+        desk.click(window.parts.notice, "Start the engine again")
         desk.until_live()
-        assert not window.notice.offers_action
+        assert not window.parts.notice.offers_action
 
 
 def test_other_engine_is_asked_for_only_when_servers_may_be_stopped(
@@ -216,7 +216,7 @@ def test_window_comes_back_with_its_size_and_profile(own_home: Path, qtbot: QtBo
         desk.until_live()
         window.resize(1111, 700)
         desk.choose("Demo")
-        window.settings.set_appearance("dark")
+        window.parts.settings.set_appearance("dark")
     with open_window() as window:
         desk = Desk(window, own_home, qtbot)
         # The width is cut to that of the small screen that there is without a screen.
@@ -224,4 +224,4 @@ def test_window_comes_back_with_its_size_and_profile(own_home: Path, qtbot: QtBo
         desk.until_live()
         assert desk.picker.currentText() == "Demo"
         assert Preferences().value("appearance") == "dark"
-        window.settings.set_appearance("system")
+        window.parts.settings.set_appearance("system")

@@ -59,23 +59,23 @@ def test_auth_04_app_asks_for_key_and_stores_it(
         desk = Desk(window, home, qtbot)
         desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
         assert f"The engine at {daemon.url} asks for a key." in texts(desk.dialog(ConnectDialog))
-        assert window.mirror.link is LinkState.NEEDS_KEY
+        assert window.parts.mirror.link is LinkState.NEEDS_KEY
         type_key(desk, "wrong")
         desk.until(lambda: "does not accept this key" in texts(desk.dialog(ConnectDialog)))
         assert not stored.exists()
         type_key(desk, FIRST)
-        desk.until(lambda: window.mirror.link is LinkState.LIVE)
+        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE)
         assert not desk.has_dialog(ConnectDialog)
-        desk.until(lambda: "The key is kept" in window.notice.text)
-        assert "keys.json" in window.notice.text
-        desk.until(lambda: "demo" in window.mirror.profiles)
-        labels = [label.text() for label in window.status.findChildren(QLabel)]
+        desk.until(lambda: "The key is kept" in window.parts.notice.text)
+        assert "keys.json" in window.parts.notice.text
+        desk.until(lambda: "demo" in window.parts.mirror.profiles)
+        labels = [label.text() for label in window.parts.status.findChildren(QLabel)]
         assert "Key required" in labels
     assert json.loads(stored.read_text()) == {daemon.url: FIRST}
     assert stat.S_IMODE(stored.stat().st_mode) == 0o600
     with open_window(daemon.url) as window:
         desk = Desk(window, home, qtbot)
-        desk.until(lambda: window.mirror.link is LinkState.LIVE, START_S)
+        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE, START_S)
         assert not desk.has_dialog(ConnectDialog)
     # An engine that is not ours outlives the window.
     assert daemon.process.poll() is None
@@ -90,11 +90,11 @@ def test_auth_04_dialog_that_is_closed_leaves_a_way_back(
         desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
         desk.qtbot.keyClick(desk.dialog(ConnectDialog), Qt.Key.Key_Escape)
         desk.until(lambda: not desk.has_dialog(ConnectDialog))
-        assert "asks for a key" in window.notice.text
-        desk.click(window.notice, "Type the key")
+        assert "asks for a key" in window.parts.notice.text
+        desk.click(window.parts.notice, "Type the key")
         desk.until(lambda: desk.has_dialog(ConnectDialog))
         type_key(desk, FIRST)
-        desk.until(lambda: window.mirror.link is LinkState.LIVE)
+        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE)
 
 
 def test_auth_04_key_that_stops_to_work_is_asked_for_again(
@@ -104,19 +104,19 @@ def test_auth_04_key_that_stops_to_work_is_asked_for_again(
     (home / "keys.json").write_text(json.dumps({daemon.url: FIRST}))
     with open_window(daemon.url) as window:
         desk = Desk(window, home, qtbot)
-        desk.until(lambda: window.mirror.link is LinkState.LIVE, START_S)
+        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE, START_S)
         daemon.stop()
-        desk.until(lambda: window.mirror.link is LinkState.STALE)
-        assert "The last figures stay in sight." in window.notice.text
-        assert desk.button(window.notice, "Connect again")
+        desk.until(lambda: window.parts.mirror.link is LinkState.STALE)
+        assert "The last figures stay in sight." in window.parts.notice.text
+        assert desk.button(window.parts.notice, "Connect again")
         daemon = Daemon(far_home, SECOND, daemon.port)
         try:
             desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
             assert "does not accept this key" in texts(desk.dialog(ConnectDialog))
             type_key(desk, SECOND)
-            desk.until(lambda: window.mirror.link is LinkState.LIVE)
+            desk.until(lambda: window.parts.mirror.link is LinkState.LIVE)
             desk.until(lambda: SECOND in (home / "keys.json").read_text())
-            desk.until(lambda: not window.notice.offers_action)
+            desk.until(lambda: not window.parts.notice.offers_action)
         finally:
             daemon.stop()
 
@@ -137,8 +137,8 @@ def test_own_engine_goes_on_when_another_one_cannot_be_reached(
         desk.until(lambda: "No engine listens at http://127.0.0.1:9." in texts(dialog))
         desk.qtbot.keyClick(dialog, Qt.Key.Key_Escape)
         desk.until(lambda: not desk.has_dialog(ConnectDialog))
-        assert window.mirror.link is LinkState.LIVE
-        assert window.session.url is None
+        assert window.parts.mirror.link is LinkState.LIVE
+        assert window.parts.session.url is None
         assert desk.engine_pid() == pid
 
 
@@ -156,8 +156,8 @@ def test_own_engine_ends_when_another_one_is_used_and_comes_back(
             desk.qtbot.keyClicks(field, text)
         desk.qtbot.keyClick(dialog, Qt.Key.Key_Return)
         desk.until(lambda: desk.engine_pid() == daemon.process.pid)
-        assert not window.session.owns_engine
-        window.run_command("own_engine")
+        assert not window.parts.session.owns_engine
+        window.parts.run_command("own_engine")
         desk.until(lambda: desk.engine_pid() not in (own, daemon.process.pid), START_S)
-        assert window.session.owns_engine
+        assert window.parts.session.owns_engine
         assert daemon.process.poll() is None

@@ -29,7 +29,6 @@ from app.gui.main import make_application
 from app.gui.main_window import MainWindow
 from app.gui.mirror import LinkState
 from app.gui.panels.server_tile import ServerTile
-from app.gui.preferences import Preferences
 from app.wire.nouns import ServerState
 
 _T = TypeVar("_T")
@@ -158,9 +157,9 @@ class Desk:
         self.window = window
         self.home = home
         self.qtbot = qtbot
-        self.mirror = window.mirror
-        self.panel = window.servers_panel
-        self.picker = window.servers_panel.header.picker
+        self.mirror = window.parts.mirror
+        self.panel = window.parts.servers_panel
+        self.picker = window.parts.servers_panel.header.picker
 
     def until(self, condition: Callable[[], object], timeout_s: float = SHORT_S) -> None:
         """Let the window live until the condition holds; fails after the time-out."""
@@ -271,15 +270,15 @@ class Desk:
         for dialog in self.window.findChildren(QDialog):
             if dialog.isVisible():
                 dialog.reject()
-        self.window.models_panel.search.clear()
-        self.window.notice.hide()
+        self.window.parts.models_panel.search.clear()
+        self.window.parts.notice.hide()
         for server in list(self.mirror.servers.values()):
             if server.state.has_process:
-                self.window.session.stop(server.id)
+                self.window.parts.session.stop(server.id)
         servers = self.mirror.servers
         self.until(lambda: not any(s.state.has_process for s in servers.values()), END_S)
         for server_id in list(servers):
-            self.window.session.call("remove", lambda api, i=server_id: api.remove_server(i))
+            self.window.parts.session.call("remove", lambda api, i=server_id: api.remove_server(i))
         self.until(lambda: not servers)
 
 
@@ -293,7 +292,7 @@ def post_json(url: str, body: object) -> dict[str, Any]:
 def open_window(url: str | None = None) -> Iterator[MainWindow]:
     """Show a window as the app does, and end it and its engine in order."""
     app = make_application()
-    window = MainWindow(Preferences(), url)
+    window = MainWindow(url)
     ended: list[bool] = []
     window.closed.connect(lambda: ended.append(True))
     # As in the app: a collection in a worker would destroy widgets there.
@@ -301,11 +300,12 @@ def open_window(url: str | None = None) -> Iterator[MainWindow]:
     try:
         window.show()
         window.activateWindow()
+        assert wait_until(lambda: window.parts is not None, START_S), "the window stayed empty"
         yield window
     finally:
         window.quit()
         assert wait_until(lambda: ended, END_S), "the window did not end"
-        assert window.session.join()
+        assert window.parts is None or window.parts.session.join()
         window.deleteLater()
         gc.enable()
         app.processEvents()
@@ -326,7 +326,7 @@ def shared_window(shared_home: Path, qapp: QApplication) -> Iterator[MainWindow]
         patch.setenv("MLX_MANAGER_HOME", str(shared_home))
         patch.setenv("HF_HOME", str(shared_home / "hf"))
         with open_window() as window:
-            assert wait_until(lambda: TINY in window.mirror.models, START_S), "no engine"
+            assert wait_until(lambda: TINY in window.parts.mirror.models, START_S), "no engine"
             yield window
 
 

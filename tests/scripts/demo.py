@@ -67,15 +67,16 @@ def run(picture: Path) -> None:
 
     from app.gui.main import make_application
     from app.gui.main_window import MainWindow
-    from app.gui.preferences import Preferences
 
     app = make_application()
     app.setQuitOnLastWindowClosed(False)
-    window = MainWindow(Preferences())
+    window = MainWindow()
     ended: list[bool] = []
     window.closed.connect(lambda: ended.append(True))
     window.resize(1280, 800)
     window.show()
+    while window.parts is None:
+        QApplication.processEvents()
     demo = Demo(window, time.monotonic() + DEADLINE_S)
     try:
         demo.start_server()
@@ -88,7 +89,7 @@ def run(picture: Path) -> None:
         window.quit()
         demo.deadline = time.monotonic() + 30.0
         demo.wait(lambda: ended, "the engine did not end.")
-        if not window.session.join():
+        if not window.parts.session.join():
             raise StepError("a worker of the window did not end.")
     print("\nStopped: server, engine and window.")
 
@@ -98,7 +99,7 @@ class Demo:
 
     def __init__(self, window: Any, deadline: float) -> None:
         self.window = window
-        self.mirror = window.mirror
+        self.mirror = window.parts.mirror
         self.deadline = deadline
         self._began = time.monotonic()
         self._printed_at = 0.0
@@ -110,14 +111,14 @@ class Demo:
 
         while not condition():
             if time.monotonic() > self.deadline:
-                raise StepError(f"{trouble} {self.window.notice.text}".strip())
+                raise StepError(f"{trouble} {self.window.parts.notice.text}".strip())
             QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
             time.sleep(0.01)
 
     def start_server(self) -> None:
         """Choose the demo profile, press Start and wait for a tile that is ready."""
         self.wait(lambda: "demo" in self.mirror.profiles, "the engine did not come up.")
-        panel = self.window.servers_panel
+        panel = self.window.parts.servers_panel
         panel.last_profile_id = "demo"
         print(f"Engine at {self.mirror.engine.url}, gateway at {self.mirror.engine.gateway_url}.")
         print("Start is pressed on the profile Demo.\n")
@@ -150,7 +151,7 @@ class Demo:
     def stop_server(self) -> None:
         """Press Stop and see the process go."""
         pid = self.mirror.servers["demo"].pid
-        self.window.session.stop("demo")
+        self.window.parts.session.stop("demo")
         self.wait(
             lambda: not self.mirror.servers["demo"].state.has_process, "the server did not stop."
         )
@@ -167,7 +168,7 @@ class Demo:
     def _print_row(self) -> None:
         """Print the figures of the tile, once in half a second."""
         now = time.monotonic()
-        tile = self.window.servers_panel.tile("demo")
+        tile = self.window.parts.servers_panel.tile("demo")
         if tile is None or now - self._printed_at < 0.5:
             return
         self._printed_at = now

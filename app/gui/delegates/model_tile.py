@@ -49,7 +49,7 @@ class _Look:
         self.fonts["button"] = button
         self.metrics = {role: QFontMetricsF(font) for role, font in self.fonts.items()}
         tokens = theme().tokens
-        self.colours = {name: QColor(getattr(tokens, name)) for name in tokens.__struct_fields__}
+        self.colours = {name: QColor(getattr(tokens, name)) for name in tokens._fields}
         self.found = QColor(tokens.acc)
         self.found.setAlphaF(0.22)
 

@@ -37,6 +37,7 @@ class Session(QObject):
         self._feed: MetricsFeed | None = None
         self._launchers: dict[str, ServerLauncher] = {}
         self._is_ending = False
+        self.has_ended = False
 
     @property
     def connection(self) -> Connection | None:
@@ -110,18 +111,23 @@ class Session(QObject):
     def end(self) -> None:
         """Stop following and end an owned engine; emits `ended` when all is gone."""
         self._is_ending = True
-        self._stop_following()
         connection = self.connection
         if connection is None or connection.owned is None:
-            self.ended.emit()
+            self._on_engine_ended()
             return
+        # The stream goes on: it tells how far the servers' stop is.
         worker = Worker("end-engine", connection.owned.stop)
-        worker.finished.connect(self.ended)
+        worker.finished.connect(self._on_engine_ended)
         self.crew.start(worker)
 
     def join(self) -> bool:
         """Wait for every worker; return False when one did not end."""
         return self.crew.join(_JOIN_S)
+
+    def _on_engine_ended(self) -> None:
+        self._stop_following()
+        self.has_ended = True
+        self.ended.emit()
 
     def _launch(self, profile_id: str, *, restart: bool) -> None:
         if self.connection is None:
