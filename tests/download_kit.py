@@ -18,7 +18,7 @@ ID = "mlx-community/Tiny-4bit"
 MB = 1_000_000
 
 
-def files(*sizes: int) -> dict[str, Any]:
+def files(*sizes: int, seed: str = ID) -> dict[str, Any]:
     """Return the files of a model with weights of these sizes."""
     names = [f"model-{i + 1:05}-of-{len(sizes):05}.safetensors" for i in range(len(sizes))]
     if len(sizes) == 1:
@@ -27,13 +27,16 @@ def files(*sizes: int) -> dict[str, Any]:
         "config.json": {"model_type": "llama", "architectures": ["LlamaForCausalLM"]},
         "tokenizer.json": {"version": "1.0"},
         "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast"},
-        **{name: SyntheticBlob(size, seed=name) for name, size in zip(names, sizes, strict=True)},
+        **{
+            name: SyntheticBlob(size, seed=seed + name)
+            for name, size in zip(names, sizes, strict=True)
+        },
     }
 
 
 def add_model(hub: StandInHub, *sizes: int, repo_id: str = ID, **options: Any) -> int:
     """Add a model, and return the bytes of all its files."""
-    model = hub.add_model(repo_id, files(*sizes), **options)
+    model = hub.add_model(repo_id, files(*sizes, seed=repo_id), **options)
     assert model.sha
     # Now, so that no request of a test waits for it.
     hub.full_info(model, blobs=True)

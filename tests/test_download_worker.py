@@ -1,5 +1,6 @@
 """The download worker against the stand-in hub, with every fault of the network in between."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -100,7 +101,12 @@ FAULTS: dict[str, tuple[list[Fault], float]] = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+SLOW = {"closed after every 3 MiB", "hub hangs up on the list", "503 three times"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.soak] if n in SLOW else []) for n in FAULTS]
+)
 def test_download_with_fault_is_complete_and_right(
     standin: StandInHub, home: Path, tmp_path: Path, name: str
 ) -> None:
@@ -115,7 +121,8 @@ def test_download_with_fault_is_complete_and_right(
         w.fetched()
     assert all(fault.hits for fault in faults)
     check_files(tmp_path, standin)
-    assert standin.bytes_sent(WEIGHTS) <= 24 * MB * most
+    fetched = sum(r.sent for r in standin.log if r.side == "cdn" and r.status in (200, 206))
+    assert fetched <= 24 * MB * most
 
 
 def test_link_that_expires_on_the_way_is_asked_for_again(
@@ -126,22 +133,22 @@ def test_link_that_expires_on_the_way_is_asked_for_again(
     with worker(standin, tmp_path, home) as w:
         w.start()
         w.fetched()
-    asked = [r for r in standin.log if "/resolve/" in r.path and r.path.endswith("safetensors")]
-    assert len(asked) > len([r for r in asked if r.status != 302])
+    refused = next(i for i, r in enumerate(standin.log) if r.status == 403)
+    assert any("/resolve/" in r.path and r.status == 302 for r in standin.log[refused:])
     check_files(tmp_path, standin)
 
 
 def test_reset_after_every_3_mib_ends_well_with_few_bytes_more(
     standin: StandInHub, home: Path, tmp_path: Path
 ) -> None:
-    add_model(standin, 24 * MB)
+    add_model(standin, 16 * MB)
     standin.rate = 60 * MB
     standin.add_fault(cdn("reset", after=3 * MiB))
     with worker(standin, tmp_path, home) as w:
         w.start()
         w.fetched()
     check_files(tmp_path, standin)
-    assert standin.bytes_sent(WEIGHTS) <= 24 * MB * 1.01
+    assert standin.bytes_sent(WEIGHTS) <= 16 * MB * 1.01
 
 
 ENDS: dict[str, tuple[list[Fault], str, str]] = {
@@ -203,23 +210,23 @@ def test_download_that_is_refused_says_why(
     assert standin.bytes_sent(WEIGHTS) == 0
 
 
-@pytest.mark.parametrize(
-    ("repo_id", "revision", "code"),
-    [
-        ("mlx-community/None", "main", "repo_not_found"),
-        (ID, "no-such-branch", "revision_not_found"),
-        (ID, "../../main", "revision_not_found"),
-        ("a/b/c", "main", "bad_request"),
-        ("../x", "main", "bad_request"),
-    ],
-)
 def test_download_of_what_is_not_there_says_so(
-    standin: StandInHub, home: Path, tmp_path: Path, repo_id: str, revision: str, code: str
+    standin: StandInHub, home: Path, tmp_path: Path
 ) -> None:
     add_model(standin, 1 * MB)
+    cases = {
+        ("mlx-community/None", "main"): "repo_not_found",
+        (ID, "no-such-branch"): "revision_not_found",
+        (ID, "../../main"): "revision_not_found",
+        ("a/b/c", "main"): "bad_request",
+        ("../x", "main"): "bad_request",
+    }
+    found: dict[tuple[str, str], str] = {}
     with worker(standin, tmp_path, home) as w:
-        w.start(repo_id, revision=revision)
-        assert w.gave_up()["code"] == code
+        for repo_id, revision in cases:
+            w.start(repo_id, revision=revision)
+            found[repo_id, revision] = w.gave_up()["code"]
+    assert found == cases
     assert list(tmp_path.iterdir()) == []
 
 
@@ -274,14 +281,16 @@ HOSTILE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_list_of_files_is_refused_before_anything_is_written(
-    standin: StandInHub, home: Path, tmp_path: Path, name: str
+def test_hostile_lists_of_files_are_refused_before_anything_is_written(
+    standin: StandInHub, home: Path, tmp_path: Path
 ) -> None:
-    standin.add_model(ID, files(1 * MB), **HOSTILE[name])
+    found: dict[str, str] = {}
     with worker(standin, tmp_path, home) as w:
-        w.start()
-        assert w.gave_up()["code"] == "repo_unsafe"
+        for name, answer in HOSTILE.items():
+            standin.add_model(ID, files(1 * MB), **answer)
+            w.start()
+            found[name] = w.gave_up()["code"]
+    assert found == dict.fromkeys(HOSTILE, "repo_unsafe")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -317,7 +326,8 @@ def test_killed_worker_resumes_to_the_byte(standin: StandInHub, home: Path, tmp_
         assert w.wait_for("planned")["done_bytes"] >= total * 0.6
         w.fetched()
     check_files(tmp_path, standin)
-    assert standin.bytes_sent(WEIGHTS) <= 80 * MB * 1.02
+    # At most 2 % for each kill; what the stand-in still wrote to a dead process counts too.
+    assert standin.bytes_sent(WEIGHTS) <= 80 * MB * 1.04
     assert partials(tmp_path) == []
 
 
@@ -398,7 +408,7 @@ def test_progress_of_slow_line_ticks_often(standin: StandInHub, home: Path, tmp_
         for _ in range(6):
             w.wait_for("progress")
             times.append(time.monotonic())
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
     assert max(gaps) <= 0.7  # 0.5 s is the bar; this machine is shared
     assert min(gaps[1:]) >= 0.2
 

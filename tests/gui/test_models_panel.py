@@ -560,7 +560,7 @@ def test_menu_key_opens_the_menu_of_the_current_row_without_reveal(qtbot: QtBot)
     panel.view.setCurrentIndex(index_of(panel, "Model-00002-4bit"))
     menu = open_menu(panel, index_of(panel, "Model-00000-4bit"), by_key=True)
     texts = [action.text() for action in menu.actions() if action.text()]
-    assert texts == ["Run", "New profile…", "Copy id"]
+    assert texts == ["Run", "New profile…", "Copy id", "Delete…"]
     with qtbot.waitSignal(panel.copy_id_requested) as asked:
         choose(menu, "Copy id")
     assert asked.args == ["mlx-community/Model-00002-4bit"]

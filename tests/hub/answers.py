@@ -161,7 +161,7 @@ class Answers(BaseHTTPRequestHandler):
         throttle = faults.get("throttle")
         step = MiB if throttle is None else max(1024, min(MiB, int(throttle.rate / 20)))
         if paced and hub.rate:
-            step = max(1024, min(step, int(hub.rate / 20)))
+            step = max(1024, min(step, int(hub.rate / 100)))
         position, began = start, time.monotonic()
         while position < end:
             if hub.wait(0):

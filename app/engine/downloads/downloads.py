@@ -112,6 +112,8 @@ class Downloads:
                 hint="Write it like mlx-community/Qwen3-4B-4bit.",
                 code=ErrorCode.BAD_REQUEST,
             )
+        if not 0 < len(request.revision) <= 200:
+            raise AppError("The revision has no usable name.", code=ErrorCode.BAD_REQUEST)
         entry = self._entries.get(request.id)
         if entry is not None:
             if entry.download.revision != request.revision:

@@ -13,6 +13,7 @@ from app.gui.dialogs.log_view import LogView
 from app.gui.dialogs.quit_progress import QuitProgress
 from app.gui.main_window.commands import build_menus
 from app.gui.main_window.connect_actions import ConnectActions
+from app.gui.main_window.download_actions import DownloadActions
 from app.gui.main_window.profile_actions import ProfileActions
 from app.gui.main_window.questions import may_leave, may_quit
 from app.gui.main_window.session import Session
@@ -52,6 +53,7 @@ class Parts(QObject):
         self.session = Session(self.mirror, url, self)
         self.profiles = ProfileActions(self.session, window)
         self.connecting = ConnectActions(self.session, window)
+        self.downloads = DownloadActions(self.session, window)
         self.settings = SettingsActions(self.session, self.preferences, window)
         self.models_panel = ModelsPanel(self.mirror)
         self.servers_panel = ServersPanel(self.mirror)
@@ -136,6 +138,10 @@ class Parts(QObject):
         models.new_profile_requested.connect(self.profiles.create)
         models.reveal_requested.connect(self._reveal_model)
         models.copy_id_requested.connect(self._copy)
+        models.download_requested.connect(self.downloads.begin)
+        models.download_action_requested.connect(self.downloads.act)
+        models.delete_requested.connect(self.downloads.delete_model)
+        self.downloads.told.connect(self._tell)
         self.status.address_clicked.connect(self._copy_address)
         self.session.failed.connect(self._on_failed)
         self.session.connected.connect(self._on_connected)

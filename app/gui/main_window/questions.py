@@ -41,6 +41,26 @@ def may_delete(window: QWidget, profile_name: str) -> bool:
     return box.ask(_tr("Delete"))
 
 
+def may_cancel_download(window: QWidget, name: str, amount: str) -> bool:
+    """Ask whether what has come of a download may be thrown away."""
+    box = Question(window, _tr("Cancel download"), "download")
+    box.setText(_tr("Cancel the download of {name}?").format(name=name))
+    box.setInformativeText(
+        _tr("The {amount} that have come are deleted. Pause keeps them.").format(amount=amount)
+    )
+    return box.ask(_tr("Delete them"))
+
+
+def may_delete_model(window: QWidget, name: str, size: str) -> bool:
+    """Ask whether a model may be deleted from the disk."""
+    box = Question(window, _tr("Delete model"), "trash-2")
+    box.setText(_tr("Delete {name} from the disk?").format(name=name))
+    box.setInformativeText(
+        _tr("This frees {size}. Profiles that use it stay, but cannot start.").format(size=size)
+    )
+    return box.ask(_tr("Delete"))
+
+
 class Question(QMessageBox):
     """A question with one way to agree and Cancel."""
 

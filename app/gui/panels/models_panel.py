@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, Signal, SignalInstance
-from PySide6.QtGui import QAction, QActionGroup, QGuiApplication
+from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -22,6 +22,8 @@ from app.gui.delegates.model_tile import MARGIN, ModelTile
 from app.gui.mirror import LinkState, Mirror
 from app.gui.models.model_filter import ModelFilter
 from app.gui.models.model_list import ModelList, Role, SortOrder
+from app.gui.panels.downloads_strip import DownloadsStrip
+from app.gui.panels.hub_offer import HubOffer
 from app.gui.theme import theme
 from app.gui.widgets import icons
 from app.gui.widgets.empty_state import EmptyState
@@ -29,7 +31,7 @@ from app.gui.widgets.list_view import ListView, MenuRequest
 from app.gui.widgets.search_field import SearchField
 from app.wire.nouns import Model, ModelSource, ServerState
 
-_FIRST_DOWNLOAD = "hf download mlx-community/Qwen3-4B-4bit"
+_FIRST_DOWNLOAD = "mlx-community/Qwen3-4B-4bit"
 
 
 class ModelsPanel(QWidget):
@@ -39,6 +41,9 @@ class ModelsPanel(QWidget):
     new_profile_requested = Signal(object)  # str, the model's id
     reveal_requested = Signal(object)  # str, the model's id
     copy_id_requested = Signal(object)  # str, the model's id
+    delete_requested = Signal(object)  # str, the model's id
+    download_requested = Signal(object)  # str, a hub id
+    download_action_requested = Signal(object)  # tuple[DownloadAction, str]
 
     def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -58,8 +63,14 @@ class ModelsPanel(QWidget):
         self._empty.button_clicked.connect(self._on_empty_clicked)
         self._edge = QFrame(self)
         self._pages = QStackedWidget(self)
+        self.offer = HubOffer(mirror, self)
+        self.offer.download_requested.connect(self.download_requested)
+        self.downloads = DownloadsStrip(mirror, self)
+        self.downloads.action_requested.connect(self.download_action_requested)
         self._lay_out()
         self.search.textChanged.connect(self._on_search_changed)
+        self.search.textChanged.connect(self.offer.set_text)
+        self.search.enter_pressed.connect(self._on_search_entered)
         self.search.down_pressed.connect(self._enter_list)
         theme().changed.connect(self._paint_icons)
         self._paint_icons()
@@ -153,6 +164,8 @@ class ModelsPanel(QWidget):
         layout.addSpacing(10)
         layout.addLayout(tools)
         layout.addSpacing(11)
+        layout.addWidget(self.offer)
+        layout.addWidget(self.downloads)
         layout.addWidget(self._edge)
         layout.addWidget(self._pages, 1)
         self.setMinimumWidth(300)
@@ -206,10 +219,10 @@ class ModelsPanel(QWidget):
                 icon="boxes",
                 title=self.tr("No models yet"),
                 text=self.tr(
-                    "Models in your Hugging Face folder appear here. "
-                    "To get one, run this in a terminal:\n\n{0}"
+                    "Models in your Hugging Face folder appear here. To download one, type its "
+                    "id or the address of its page into the search field, for example\n\n{0}"
                 ).format(_FIRST_DOWNLOAD),
-                button=self.tr("Copy command"),
+                button=self.tr("Try this one"),
             )
         self._pages.setCurrentWidget(self._empty)
 
@@ -256,7 +269,14 @@ class ModelsPanel(QWidget):
             self.search.clear()
             self.focus_search()
         else:
-            QGuiApplication.clipboard().setText(_FIRST_DOWNLOAD)
+            self.search.setText(_FIRST_DOWNLOAD)
+
+    def _on_search_entered(self) -> None:
+        """Download what is on offer when the search finds nothing else."""
+        if self._filter.rowCount():
+            self._enter_list()
+        else:
+            self.offer.accept()
 
     def _enter_list(self) -> None:
         if not self._filter.rowCount():
@@ -291,6 +311,10 @@ class ModelsPanel(QWidget):
             is_mac = sys.platform == "darwin"
             text = self.tr("Reveal in Finder") if is_mac else self.tr("Reveal in folder")
             self._add(menu, text, self.reveal_requested, model)
+        if model.source is ModelSource.HUB:
+            menu.addSeparator()
+            delete = self._add(menu, self.tr("Delete…"), self.delete_requested, model)
+            delete.setEnabled(is_free)
         return menu
 
     def _add(self, menu: QMenu, text: str, signal: SignalInstance, model: Model) -> QAction:

@@ -13,13 +13,14 @@ from app.gui.widgets import icons
 _ICON: Final = 16
 _INSET: Final = 9
 """From the edge to icon, hint and clear button."""
-_DOWN_KEYS: Final = (Qt.Key.Key_Down, Qt.Key.Key_Return, Qt.Key.Key_Enter)
+_ENTER: Final = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
 class SearchField(QLineEdit):
-    """Reports every change at once; Esc clears, Down leaves for the list."""
+    """Reports every change at once; Esc clears, Down and Enter leave for the list."""
 
     down_pressed = Signal()
+    enter_pressed = Signal()
 
     def __init__(self, placeholder: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,8 +48,10 @@ class SearchField(QLineEdit):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.text():
             self.clear()
-        elif event.key() in _DOWN_KEYS:
+        elif event.key() == Qt.Key.Key_Down:
             self.down_pressed.emit()
+        elif event.key() in _ENTER:
+            self.enter_pressed.emit()
         else:
             super().keyPressEvent(event)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Generator
@@ -16,6 +17,7 @@ PARTIAL = ".mmm.incomplete"
 """Ends in what the hub library takes for an unfinished file, so that its tools see and count it."""
 STATE = ".mmm.state.incomplete"
 _LOCK_WAIT_S = 0.05
+_ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class RepoCache:
@@ -69,13 +71,28 @@ class RepoCache:
         return self._snapshots / plan.commit
 
     def discard(self) -> None:
-        """Remove unfinished files, and the folders that are empty then."""
+        """Remove unfinished files, files that no snapshot has, and the folders that are empty."""
         for pattern in (f"*{PARTIAL}", f"*{STATE}"):
             for path in self.blobs.glob(pattern):
                 path.unlink(missing_ok=True)
-        for folder in (*self._snapshots.glob("*"), self._snapshots, self.blobs, self.folder):
+        pointers = [path for path in self._snapshots.rglob("*") if path.is_symlink()]
+        used = {os.path.basename(os.readlink(path)) for path in pointers}  # noqa: PTH115, PTH119
+        for blob in self.blobs.glob("*"):
+            if blob.name not in used and _ETAG.fullmatch(blob.name) and not blob.is_symlink():
+                self._discard_blob(blob)
+        # Blobs without `snapshots` would look like a damaged model.
+        for folder in (*self._snapshots.glob("*"), self.blobs, self._snapshots, self.folder):
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                if folder != self._snapshots or not self.blobs.exists():
+                    folder.rmdir()
+
+    def _discard_blob(self, blob: Path) -> None:
+        # Another program that has just fetched it holds the lock until it has linked it.
+        with (
+            contextlib.suppress(TimeoutError, FileNotFoundError),
+            WeakFileLock(self._locks / f"{blob.name}.lock", timeout=_LOCK_WAIT_S),
+        ):
+            blob.unlink(missing_ok=True)
 
     def _pointer(self, plan: Plan, name: str) -> Path:
         return self._snapshots / plan.commit / name

@@ -155,7 +155,7 @@ class Transfer:
                     raise gave_up(later, self._order.id) from later
                 pause_s = later.after_s
                 if pause_s is None:
-                    pause_s = min(30.0, 0.5 * 2 ** min(tries, 8)) * random.uniform(0.8, 1.2)  # noqa: S311
+                    pause_s = min(30.0, 0.5 * 2 ** min(tries - 1, 8)) * random.uniform(0.8, 1.2)  # noqa: S311
                 self._rest(later.text, pause_s)
             else:
                 return plan

@@ -1,0 +1,84 @@
+"""What a download says of itself: figures, states and reasons in words."""
+
+from PySide6.QtCore import QCoreApplication
+
+from app.gui import format as fmt
+from app.wire.nouns import Download, DownloadState
+
+_State = DownloadState
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Downloads", text)
+
+
+def share(download: Download) -> float | None:
+    """Return how much has come, 0 to 1; None while the size is not known."""
+    if not download.total_bytes:
+        return None
+    return min(1.0, download.done_bytes / download.total_bytes)
+
+
+def percent(download: Download) -> str:
+    """Return the share for people; empty while the size is not known. 100 % means complete."""
+    part = share(download)
+    return "" if part is None else f"{int(part * 100)}%"
+
+
+def line(download: Download) -> str:
+    """Return the line below the bar."""
+    if download.failure is not None:
+        return download.failure.message
+    match download.state:
+        case _State.QUEUED:
+            place = download.place or 1
+            text = _tr("Next in the queue") if place == 1 else _tr("Queued, place {}").format(place)
+        case _State.PAUSED:
+            text = _tr("Paused · {}").format(_amount(download))
+        case _State.WAITING:
+            text = download.waiting or _tr("Waiting to try again")
+        case _State.DOWNLOADING:
+            text = _progress(download)
+        case _:
+            text = {
+                _State.RESOLVING: _tr("Looking up the files…"),
+                _State.VERIFYING: _tr("Checking the files…"),
+            }.get(download.state, _tr("Stopped"))
+    return text
+
+
+def _progress(download: Download) -> str:
+    parts = [_amount(download)]
+    if download.bytes_per_s is not None:
+        parts.append(f"{fmt.file_size(download.bytes_per_s)}/s")
+    if download.eta_s is not None:
+        parts.append(_tr("{} left").format(fmt.duration(download.eta_s)))
+    return " · ".join(parts)
+
+
+def tip(download: Download) -> str:
+    """Return the whole story of a download."""
+    texts = [download.id, line(download)]
+    if download.failure is not None:
+        texts.append(download.failure.hint)
+    texts.append(download.notice)
+    return "\n".join(text for text in texts if text)
+
+
+def spoken(download: Download) -> str:
+    """Return a sentence for a screen reader."""
+    return _tr("Download of {name}, {percent}, {line}").format(
+        name=download.id,
+        percent=percent(download) or _tr("size not known yet"),
+        line=line(download),
+    )
+
+
+def _amount(download: Download) -> str:
+    if not download.total_bytes:
+        return fmt.file_size(download.done_bytes)
+    done = fmt.file_size(download.done_bytes)
+    total = fmt.file_size(download.total_bytes)
+    if done.rpartition(" ")[2] == total.rpartition(" ")[2]:
+        done = done.rpartition(" ")[0]
+    return _tr("{} of {}").format(done, total)

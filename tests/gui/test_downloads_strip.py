@@ -1,0 +1,206 @@
+"""Downloads in the models panel, with a mirror that the test writes."""
+
+import pytest
+from PySide6.QtCore import QAbstractItemModel, QPoint, Qt
+from PySide6.QtTest import QAbstractItemModelTester
+from PySide6.QtWidgets import QStyleOptionViewItem
+from pytestqt.qtbot import QtBot
+
+from app.gui.delegates.download_tile import DownloadAction
+from app.gui.main import make_application
+from app.gui.mirror import LinkState, Mirror
+from app.gui.models.download_list import DownloadList
+from app.gui.models.model_list import Role
+from app.gui.panels.hub_offer import hub_id
+from app.gui.panels.models_panel import ModelsPanel
+from app.wire.errors import ErrorCode
+from app.wire.nouns import Download, DownloadState, Failure, Model, ModelSource
+
+GB = 1_000_000_000
+
+
+def model(number: int) -> Model:
+    name = f"Model-{number:04}-4bit"
+    return Model(f"mlx-community/{name}", name, "mlx-community", ModelSource.HUB, "/m", GB)
+
+
+def download(number: int, **fields: object) -> Download:
+    known = {
+        "total_bytes": 17 * GB, "done_bytes": 10 * GB, "bytes_per_s": 48.2e6, "eta_s": 140.0,
+        "added_at": float(number), **fields,
+    }  # fmt: skip
+    return Download(model(number).id, DownloadState.DOWNLOADING, **known)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def mirror() -> Mirror:
+    make_application()
+    one = Mirror()
+    one.models = {m.id: m for m in (model(n) for n in range(60))}
+    one.link = LinkState.LIVE
+    return one
+
+
+@pytest.fixture
+def panel(mirror: Mirror, qtbot: QtBot) -> ModelsPanel:
+    one = ModelsPanel(mirror)
+    qtbot.addWidget(one)
+    one.resize(400, 800)
+    one.show()
+    qtbot.waitExposed(one)
+    return one
+
+
+def put(mirror: Mirror, *downloads: Download) -> None:
+    mirror.downloads = {d.id: d for d in downloads}
+    mirror.downloads_changed.emit()
+
+
+def shown(view_model: QAbstractItemModel) -> list[str]:
+    return [view_model.index(row, 0).data(Role.MODEL).id for row in range(view_model.rowCount())]
+
+
+def test_models_02_download_of_a_row_far_down_is_seen_at_once_and_its_tile_hidden(
+    panel: ModelsPanel, mirror: Mirror, qtbot: QtBot
+) -> None:
+    panel.search.setText("no model has this name")
+    put(mirror, download(40))
+    assert panel.downloads.isVisible()
+    assert panel.downloads.model.rowCount() == 1
+    assert panel.downloads.mapTo(panel, QPoint(0, 0)).y() < 200
+    panel.search.clear()
+    assert model(40).id not in shown(panel.view.model())
+    assert len(shown(panel.view.model())) == 59
+
+
+def test_models_02_list_keeps_its_rows_in_place_while_a_download_comes_and_goes(
+    panel: ModelsPanel, mirror: Mirror, qtbot: QtBot
+) -> None:
+    panel.view.verticalScrollBar().setValue(2000)
+    top = panel.view.indexAt(QPoint(20, 40)).data(Role.MODEL).id
+    put(mirror, download(59))
+    qtbot.waitUntil(lambda: panel.downloads.isVisible())
+    assert panel.view.indexAt(QPoint(20, 40)).data(Role.MODEL).id == top
+    put(mirror)
+    assert not panel.downloads.isVisible()
+    assert panel.view.indexAt(QPoint(20, 40)).data(Role.MODEL).id == top
+
+
+def test_end_of_a_download_shows_its_model_in_the_same_frame(
+    panel: ModelsPanel, mirror: Mirror
+) -> None:
+    put(mirror, download(3))
+    assert model(3).id not in shown(panel.view.model())
+    put(mirror)
+    assert model(3).id in shown(panel.view.model())
+    assert not panel.downloads.isVisible()
+
+
+def test_strip_is_at_most_three_tiles_high(panel: ModelsPanel, mirror: Mirror) -> None:
+    put(mirror, *(download(n) for n in range(7)))
+    assert panel.downloads.height() == 3 * 84
+    assert panel.downloads.view.verticalScrollBar().maximum() > 0
+
+
+def test_progress_changes_one_row_and_resets_nothing(
+    panel: ModelsPanel, mirror: Mirror, qtbot: QtBot
+) -> None:
+    put(mirror, download(1), download(2))
+    source = panel.downloads.model
+    resets: list[bool] = []
+    changed: list[int] = []
+    source.modelReset.connect(lambda: resets.append(True))
+    source.dataChanged.connect(lambda first, last, _: changed.append(first.row()))
+    put(mirror, download(1), download(2, done_bytes=11 * GB))
+    assert (resets, changed) == ([], [1])
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, ["10.0 of 17.0 GB", "48 MB/s", "2 min 20 s left"]),
+        ({"eta_s": None, "bytes_per_s": None}, ["10.0 of 17.0 GB"]),
+    ],
+)
+def test_line_says_amount_speed_and_time_left(
+    panel: ModelsPanel, mirror: Mirror, fields: dict[str, object], words: list[str]
+) -> None:
+    put(mirror, download(1, **fields))
+    index = panel.downloads.model.index(0)
+    spoken = index.data(Qt.ItemDataRole.AccessibleTextRole)
+    assert all(word in spoken for word in ["58%", *words])
+
+
+def test_failure_is_told_with_its_hint(panel: ModelsPanel, mirror: Mirror) -> None:
+    failure = Failure(ErrorCode.DISK_FULL, "The disk is full (1.2 GB short).", "Free some space.")
+    broken = Download(model(1).id, DownloadState.BLOCKED, failure=failure)
+    put(mirror, broken)
+    tip = panel.downloads.model.index(0).data(Qt.ItemDataRole.ToolTipRole)
+    assert "1.2 GB short" in tip
+    assert "Free some space." in tip
+
+
+@pytest.mark.parametrize(
+    ("state", "action"),
+    [
+        (DownloadState.DOWNLOADING, DownloadAction.PAUSE),
+        (DownloadState.PAUSED, DownloadAction.RESUME),
+        (DownloadState.FAILED, DownloadAction.RETRY),
+    ],
+)
+def test_buttons_ask_for_what_they_show(
+    panel: ModelsPanel, mirror: Mirror, qtbot: QtBot, state: DownloadState, action: DownloadAction
+) -> None:
+    one = Download(model(1).id, state, total_bytes=GB, done_bytes=5)
+    put(mirror, one)
+    strip = panel.downloads
+    asked: list[tuple[DownloadAction, str]] = []
+    panel.download_action_requested.connect(asked.append)
+    option = QStyleOptionViewItem()
+    option.rect = strip.view.visualRect(strip.model.index(0))
+    option.widget = strip.view
+    for rect in strip.tile.button_rects(option):
+        qtbot.mouseClick(
+            strip.view.viewport(), Qt.MouseButton.LeftButton, pos=rect.center().toPoint()
+        )
+    assert asked == [(action, one.id), (DownloadAction.CANCEL, one.id)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mlx-community/Qwen3-8B-4bit", "mlx-community/Qwen3-8B-4bit"),
+        (" https://huggingface.co/mlx-community/Qwen3-8B-4bit ", "mlx-community/Qwen3-8B-4bit"),
+        ("https://huggingface.co/a/b/tree/main?x=1", "a/b"),
+        ("qwen 8b", None),
+        ("a/b/c", None),
+        ("../etc", None),
+        ("https://huggingface.co/", None),
+    ],
+)
+def test_hub_id_is_read_from_ids_and_addresses(text: str, expected: str | None) -> None:
+    assert hub_id(text) == expected
+
+
+def test_typed_id_offers_a_download_that_enter_accepts(
+    panel: ModelsPanel, mirror: Mirror, qtbot: QtBot
+) -> None:
+    wanted: list[str] = []
+    panel.download_requested.connect(wanted.append)
+    panel.search.setFocus()
+    qtbot.keyClicks(panel.search, "mlx-community/New-4bit")
+    assert panel.offer.isVisible()
+    qtbot.keyClick(panel.search, Qt.Key.Key_Return)
+    assert wanted == ["mlx-community/New-4bit"]
+    panel.search.setText(model(3).id)
+    assert not panel.offer.isVisible()
+
+
+def test_model_holds_to_the_rules_of_qt(mirror: Mirror) -> None:
+    source = DownloadList()
+    tester = QAbstractItemModelTester(source, QAbstractItemModelTester.FailureReportingMode.Warning)
+    source.sync({d.id: d for d in (download(1), download(2))})
+    source.sync({d.id: d for d in (download(2, done_bytes=0), download(3))})
+    source.sync({})
+    assert source.rowCount() == 0
+    assert tester.model() is source
