@@ -3,13 +3,16 @@
 import hashlib
 import hmac
 import ipaddress
+import logging
 import re
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from app.throttle import Throttle
 from app.wire.errors import HTTP_STATUS, ErrorCode, error_answer
 
+_log = logging.getLogger("http")
 Headers = Sequence[tuple[bytes, bytes]]
 """Header fields in the order they came, names in lower case."""
 
@@ -59,6 +62,31 @@ class Refusal:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    is_wrong_key: bool = False
+    """True when a key was sent and it is none of ours."""
+
+
+def admit(
+    policy: Policy, throttle: Throttle, address: str, *, method: str, target: str, headers: Headers
+) -> Refusal | None:
+    """Return what `check` returns, but answer an address that guesses keys with 429.
+
+    A right key is never affected. `address` is the client's, without its port.
+    """
+    refusal = check(policy, method=method, target=target, headers=headers)
+    if refusal is None or not refusal.is_wrong_key:
+        return refusal
+    verdict = throttle.add(address)
+    if verdict.is_news:
+        _log.info("%s sent an API key that is not valid", address)
+    if verdict.retry_after_s is None:
+        return refusal
+    slower = _refusal(
+        ErrorCode.TOO_MANY_REQUESTS,
+        "Too many API keys that are not valid came from this address.",
+        ("Retry-After", str(verdict.retry_after_s)),
+    )
+    return replace(slower, is_wrong_key=True)
 
 
 def check(policy: Policy, *, method: str, target: str, headers: Headers) -> Refusal | None:
@@ -105,11 +133,12 @@ def _check_key(keys: tuple[bytes, ...], given: list[bytes]) -> Refusal | None:
     matches = [hmac.compare_digest(digest, key) for key in keys]
     if any(matches):
         return None
-    return _refusal(
+    refusal = _refusal(
         ErrorCode.UNAUTHORIZED,
         "The API key is not valid.",
         ("WWW-Authenticate", f'{_REALM}, error="invalid_token"'),
     )
+    return replace(refusal, is_wrong_key=True)
 
 
 def _check_host(policy: Policy, headers: Headers) -> Refusal | None:

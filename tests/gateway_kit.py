@@ -10,7 +10,7 @@ from typing import Any
 
 from app.gate import Policy
 from app.gateway import Gateway, Served, Upstream
-from app.gateway.connection import Limits
+from app.gateway.shared import Limits
 
 # No test waits longer than this for anything.
 DEADLINE_S = 20.0
@@ -200,6 +200,9 @@ class FakeDirectory:
     def __init__(self) -> None:
         self.upstreams: list[Upstream] = []
         self.stopped: list[Served] = []
+        self.starts: dict[str, asyncio.Future[Upstream]] = {}
+        """Who waits for a start; set the result or the error."""
+        self.asked: list[str] = []
 
     def add(self, name: str, port: int, model: str = "org/model") -> None:
         """A server that was started after all others."""
@@ -211,6 +214,16 @@ class FakeDirectory:
     def known(self) -> list[Served]:
         ready = [Served(u.profile_name, u.model, True, 1795444207.2) for u in self.upstreams]
         return [*ready, *self.stopped]
+
+    def add_startable(self, name: str, model: str = "org/sleeper") -> "asyncio.Future[Upstream]":
+        """A stopped profile that a request may start, and what its start comes to."""
+        self.stopped.append(Served(name, model, False, 0.0, name, True))
+        start = self.starts[name] = asyncio.get_running_loop().create_future()
+        return start
+
+    async def ensure(self, profile_id: str) -> Upstream:
+        self.asked.append(profile_id)
+        return await asyncio.shield(self.starts[profile_id])
 
 
 @dataclass
@@ -334,13 +347,17 @@ class House:
 
 @contextlib.asynccontextmanager
 async def house(
-    script: Script = answer_ok, *, policy: Policy | None = None, limits: Limits | None = None
+    script: Script = answer_ok,
+    *,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+    **options: Any,
 ) -> AsyncIterator[House]:
     """A gateway in front of one ready server, `coding`."""
     server = FakeServer(script)
     directory = FakeDirectory()
     directory.add("coding", await server.start())
-    gateway = Gateway(directory, policy or Policy(), limits=limits)
+    gateway = Gateway(directory, policy or Policy(), limits=limits, **options)
     _, port = await gateway.start("127.0.0.1", 0)
     inside = House(gateway, directory, server, port)
     try:

@@ -291,14 +291,14 @@ def test_usage_is_taken_out_unless_it_was_asked_for(asked: object) -> None:
     run(test())
 
 
-def test_answer_in_one_piece_keeps_its_length_and_gets_the_clients_name() -> None:
+def test_answer_with_log_probabilities_is_asked_for_in_one_piece() -> None:
     async def test() -> None:
         async with house() as h:
-            answer = await h.ask(post(ASK))
+            answer = await h.ask(post({**ASK, "logprobs": True}))
             assert answer.json["model"] == "coding"
             assert answer.headers["content-type"] == "application/json"
             assert h.server.calls[0].json["model"] == "default_model"
-            assert "stream_options" not in h.server.calls[0].json
+            assert not {"stream", "stream_options"} & h.server.calls[0].json.keys()
 
     run(test())
 
@@ -309,7 +309,8 @@ def test_bytes_after_the_length_of_an_answer_are_left_out() -> None:
 
     async def test() -> None:
         async with house(script) as h:
-            assert (await h.ask(post(ASK))).body == b'{"id": 1}'
+            answer = await h.ask(post({**ASK, "top_logprobs": 3}))
+            assert answer.body == b'{"id": 1}'
 
     run(test())
 

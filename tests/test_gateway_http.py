@@ -30,7 +30,7 @@ from gateway_kit import (
 )
 
 from app.gateway import Served, connection
-from app.gateway.connection import Limits
+from app.gateway.shared import Limits
 
 
 def raw(*lines: str, end: str = "\r\n") -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from app import __version__, paths
-from app.cli import pull, selftest
+from app.cli import pull, search, selftest
 from app.client import credentials, launch
 from app.client.api import Api
 from app.client.errors import EngineGone, NeedsKey
@@ -101,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
     logs.set_defaults(run=_logs)
     for command in (start, stop, logs):
         command.add_argument("profile", metavar="PROFILE", help="its name or id")
+    find = commands.add_parser("search", help="search the hub for models")
+    find.add_argument("text", metavar="TEXT", help="words of its name, its id, or a link to it")
+    find.add_argument("--json", action="store_true", help="print JSON for programs")
+    find.set_defaults(run=search.search)
     fetch = commands.add_parser("pull", help="download a model, or go on with its download")
     fetch.add_argument("model", metavar="ID", help="its id on the hub, author/name")
     fetch.add_argument("--revision", default="main", help="branch, tag or commit (default: main)")

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -13,6 +13,7 @@ from app.client.errors import EngineGone, NeedsKey, WrongVersion
 from app.wire import API_VERSION
 from app.wire.errors import AppError, ErrorAnswer, ErrorCode
 from app.wire.events import SILENCE_S, Event, decode_event
+from app.wire.hub import Fit, HubDetails, HubPage, HubQuery
 from app.wire.nouns import (
     Download,
     DownloadRequest,
@@ -23,6 +24,7 @@ from app.wire.nouns import (
     ProfileDraft,
     Server,
 )
+from app.wire.requests import RequestRecord
 from app.wire.settings import SettingState, SettingValue
 
 if TYPE_CHECKING:
@@ -210,6 +212,30 @@ class Api:
         data = self._request("DELETE", path, timeout=_DELETE_S)
         return self._decode(data, dict[str, int])["freed_bytes"]
 
+    def requests(self, *, last: int = 100, server_id: str | None = None) -> list[RequestRecord]:
+        """Return the last requests at the gateway, the newest first; of one server if named."""
+        suffix = "" if server_id is None else f"&server={_part(server_id)}"
+        return self._get(f"/api/requests?last={last}{suffix}", list[RequestRecord])
+
+    def metrics(self) -> str:
+        """Return all metrics in the text format of Prometheus."""
+        return self._request("GET", "/metrics").decode("utf-8", "replace")
+
+    def model_fit(self, model_id: str, *, context: int | None = None) -> Fit:
+        """Return whether a model on the engine's disk fits its memory; context in tokens."""
+        path = f"/api/models/{_part(model_id)}/fit{_query(context=context)}"
+        return self._get(path, Fit)
+
+    def search_hub(self, query: HubQuery) -> HubPage:
+        """Return a page of a search of the hub. Blocks up to 16 s."""
+        values = {**msgspec.to_builtins(query), "supported": int(query.supported)}
+        return self._get(f"/api/hub/search{_query(**values)}", HubPage)
+
+    def hub_model(self, model_id: str, *, context: int | None = None) -> HubDetails:
+        """Return everything about a model on the hub. Blocks up to 16 s; context in tokens."""
+        path = f"/api/hub/models/{_part(model_id)}{_query(context=context)}"
+        return self._get(path, HubDetails)
+
     def settings(self) -> list[SettingState]:
         """Return the engine's settings."""
         return self._get("/api/settings", list[SettingState])
@@ -287,7 +313,8 @@ class Api:
             code = ErrorCode(body.code)
         except (msgspec.DecodeError, ValueError):
             return WrongVersion(f"{self.url} answered with status {response.status_code}.")
-        if code is ErrorCode.UNAUTHORIZED:
+        # The control API says "too many" only to those whose keys are wrong.
+        if code in (ErrorCode.UNAUTHORIZED, ErrorCode.TOO_MANY_REQUESTS):
             return NeedsKey(body.message, hint=body.hint)
         return AppError(body.message, hint=body.hint, code=code)
 
@@ -303,3 +330,8 @@ class Api:
 
 def _part(text: str) -> str:
     return quote(text, safe="")
+
+
+def _query(**values: object) -> str:
+    given = {name: str(value) for name, value in values.items() if value}
+    return f"?{urlencode(given)}" if given else ""

@@ -34,6 +34,8 @@ class Bus:
         self.models: dict[str, Model] = {}
         self.downloads: dict[str, Download] = {}
         self.foreign: dict[str, ForeignServer] = {}
+        self.samples: tuple[MachineSample, dict[str, SampleValues]] | None = None
+        """The latest metrics."""
         self._seq = 0
         self._subscriptions: set[Subscription] = set()
 
@@ -74,6 +76,7 @@ class Bus:
 
     def sample(self, machine: MachineSample, values: dict[str, SampleValues]) -> None:
         """Publish the metrics of one tick."""
+        self.samples = (machine, values)
         self._send(Samples(self._next(), time.time(), machine, values))
 
     def snapshot(self) -> Snapshot:

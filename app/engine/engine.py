@@ -23,15 +23,17 @@ from app.engine.downloads import Downloads
 from app.engine.foreign import ForeignServers
 from app.engine.http.app import make_app
 from app.engine.http.state import State
+from app.engine.hub import Hub
 from app.engine.library import Library
 from app.engine.profiles import DEMO_ID, Profiles, ProfileStore
 from app.engine.readers.machine import read_machine
 from app.engine.runtimes import all_runtimes
 from app.engine.sampler import Sampler
 from app.engine.settings import EngineSettings
-from app.engine.supervisor import Supervisor, runfile
+from app.engine.supervisor import Supervisor, logfiles, runfile
 from app.gate import Policy
 from app.gateway import Gateway
+from app.throttle import Throttle
 from app.wire import API_VERSION
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import EngineInfo
@@ -61,6 +63,7 @@ class Engine:
         self._options = options
         self._settings = settings
         self._policy = Policy.from_key_text(options.key)
+        self._throttle = Throttle(time.monotonic)
         runtimes = all_runtimes()
         machine = read_machine()
         # Not Path.expanduser, which raises for a user that does not exist.
@@ -81,6 +84,7 @@ class Engine:
         )
         self._supervisor = Supervisor(self._bus, runtimes, self._sampler, self._cache)
         self._foreign = ForeignServers(self._bus)
+        self._hub = Hub(self._bus)
         self._awake = KeepAwake(self._bus, lambda: settings.flag("keep_awake"))
         self._library = Library(self._cache, demo=paths.demo_model())
         self._downloads = Downloads(
@@ -89,7 +93,12 @@ class Engine:
             at_once=lambda: settings.number("downloads_at_once"),
             bytes_per_s=lambda: settings.number("download_limit") * 1000.0,
         )
-        self._gateway = Gateway(self._supervisor, self._policy)
+        self._gateway = Gateway(
+            self._supervisor,
+            self._policy,
+            throttle=self._throttle,
+            requests_per_server=lambda: settings.number("requests_per_server"),
+        )
         self._http: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,6 +113,7 @@ class Engine:
         await asyncio.to_thread(runfile.reap_leftovers)
         files.sweep_logs(paths.logs() / "servers", max_bytes=_LOG_BYTES, max_age_s=_LOG_AGE_S)
         await self._profiles.load()
+        await asyncio.to_thread(logfiles.sweep, set(self._bus.profiles))
         host, note = self._listen_host()
         control = _bind("127.0.0.1" if self._options.owned else host, self._options.port)
         try:
@@ -140,6 +150,7 @@ class Engine:
         await self._supervisor.close()
         await self._awake.close()
         await self._library.close()
+        await self._hub.close()
         # The last to go, so that front ends see the servers end.
         self._bus.close()
         if self._http is not None:
@@ -188,7 +199,8 @@ class Engine:
     async def _serve(self, control: socket.socket) -> None:
         state = State(
             self._bus, self._profiles, self._settings, self._supervisor,
-            self._downloads, self._foreign, self._policy, self._rescan, self._apply_settings,
+            self._downloads, self._foreign, self._hub, self._policy, self._gateway.ledger,
+            self._throttle, self._rescan, self._apply_settings,
         )  # fmt: skip
         config = uvicorn.Config(
             make_app(state), log_config=None, access_log=False, lifespan="off", http="h11",
@@ -205,8 +217,12 @@ class Engine:
         due = loop.time()
         while True:
             machine, values = await asyncio.to_thread(self._sampler.tick, time.monotonic())
+            for server_id, figures in values.items():
+                figures.update(self._gateway.ledger.figures(server_id))
             self._supervisor.tick(time.monotonic(), machine, values)
+            self._supervisor.stop_idle(self._gateway.ledger.open_requests)
             self._bus.sample(machine, values)
+            self._hub.put_samples(values)
             await self._awake.tick(time.monotonic(), values)
             due = max(due + _TICK_S, loop.time())
             await asyncio.sleep(due - loop.time())

@@ -58,6 +58,11 @@ class Child:
         """Process id of the child itself."""
         return self._process.pid
 
+    @property
+    def is_gone(self) -> bool:
+        """True when the child itself has ended, whoever still holds its pipes."""
+        return self._process.returncode is not None
+
     def send(self, order: object) -> None:
         """Write one order; a child that is already gone takes none."""
         if self._process.stdin is not None and not self._process.stdin.is_closing():
@@ -66,19 +71,33 @@ class Child:
     async def lines(self) -> AsyncIterator[bytes]:
         """Yield each line until every holder of the pipe is gone."""
         stream = self._process.stdout
-        while stream is not None and (line := await stream.readline()):
+        while stream is not None:
+            try:
+                line = await stream.readline()
+            except ValueError:
+                # Longer than any line of ours; the reader has dropped it.
+                _log.warning("a line of process %d was too long and is ignored", self.pid)
+                continue
+            if not line:
+                return
             yield line
 
     async def close(self, *, deadline_s: float) -> None:
         """Close standard input and wait for the end; kill the child after `deadline_s`."""
-        if await self._ends_within(deadline_s):
-            return
-        # A child that is gone comes here too when a stranger holds its output open: asyncio then
-        # waits for the stranger.
-        if self._process.returncode is None:
-            _log.warning("process %d did not end in time and is killed", self.pid)
-            self._process.kill()
-            await self._ends_within(_KILL_S)
+        try:
+            if await self._ends_within(deadline_s):
+                return
+            # A child that is gone comes here too when a stranger holds its output open: asyncio
+            # then waits for the stranger.
+            if not self.is_gone:
+                _log.warning("process %d did not end in time and is killed", self.pid)
+                self._process.kill()
+                await self._ends_within(_KILL_S)
+        finally:
+            # The stranger may live for ever, and our end of the pipe with it.
+            transport = getattr(self._process, "_transport", None)
+            if self.is_gone and transport is not None:
+                transport.close()
 
     async def _ends_within(self, deadline_s: float) -> bool:
         try:

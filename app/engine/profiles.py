@@ -48,8 +48,9 @@ class ProfileStore:
         seen: dict[str, Profile] = {}
         result: list[Profile] = []
         for profile in loaded:
-            twin = seen.setdefault(profile.name.casefold(), profile)
-            if twin is not profile and profile.fault is None:
+            # One that is broken already takes no name away from one that works.
+            twin = profile if profile.fault else seen.setdefault(profile.name.casefold(), profile)
+            if twin is not profile:
                 sentence = (
                     f"“{profile.name}” is also the name in {twin.id}.toml. Give one of the two "
                     "another name."
@@ -86,7 +87,7 @@ class ProfileStore:
         path = self._path(profile_id)
         on_disk = self._read(path)
         if on_disk.fault is not None:
-            raise _not_overwritten(path, on_disk.fault.message)
+            raise _not_overwritten(path, _with_line(on_disk.fault))
         if draft.revision and draft.revision != on_disk.revision:
             raise AppError(
                 f"“{current.name}” was changed meanwhile by somebody else.",
@@ -136,7 +137,7 @@ class ProfileStore:
             text = data.decode("utf-8")
             return self._parse(path, tomllib.loads(text), _revision(data))
         except tomllib.TOMLDecodeError as error:
-            fault = ProfileFault(str(error), _error_line(error))
+            fault = _syntax_fault(error)
         except RecursionError:
             fault = ProfileFault("The file has too many levels of brackets.")
         except UnicodeDecodeError:
@@ -145,9 +146,8 @@ class ProfileStore:
             fault = ProfileFault(f"The file cannot be read: {error.strerror}.")
         except AppError as error:
             fault = ProfileFault(error.message, _line_of(text, error))
-        return Profile(
-            path.stem, path.stem, "", revision=_revision(data), path=str(path), fault=fault
-        )
+        name = _written_name(text) or path.stem
+        return Profile(path.stem, name, "", revision=_revision(data), path=str(path), fault=fault)
 
     def _parse(self, path: Path, table: dict[str, Any], revision: str) -> Profile:
         schema = table.get("schema", _SCHEMA)
@@ -361,9 +361,23 @@ def _revision(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def _error_line(error: tomllib.TOMLDecodeError) -> int | None:
-    match = re.search(r"at line (\d+)", str(error))
-    return int(match[1]) if match else None
+def _syntax_fault(error: tomllib.TOMLDecodeError) -> ProfileFault:
+    """Return the parser's message as a sentence, and its line, which is told on its own."""
+    message, _, place = str(error).partition(" (at line ")
+    return ProfileFault(f"{message}.", int(place.partition(",")[0]) if place else None)
+
+
+def _with_line(fault: ProfileFault) -> str:
+    return fault.message.rstrip(".") + (f", line {fault.line}" if fault.line else "")
+
+
+def _written_name(text: str) -> str | None:
+    """Return the name that a broken file has on a line of its own, before its first table."""
+    head = re.split(r"^\s*\[", text, maxsplit=1, flags=re.MULTILINE)[0]
+    for line in re.findall(r"^\s*name\s*=.*$", head, re.MULTILINE):
+        with contextlib.suppress(tomllib.TOMLDecodeError, AppError, RecursionError):
+            return _clean_name(str(tomllib.loads(line)["name"]))
+    return None
 
 
 def _line_of(text: str, error: AppError) -> int | None:

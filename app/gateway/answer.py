@@ -6,11 +6,19 @@ from typing import Protocol
 import msgspec
 
 from app.gateway.errors import RequestError, malformed, server_failed
-from app.gateway.events import EventStream, EventTooLargeError
+from app.gateway.events import EventStream, EventTooLargeError, UnreadableEventError, Usage
+from app.gateway.ledger import Meter
 
 _MAX_HEAD_BYTES = 32 * 1024
 # Far above the longest answer with log probabilities; a server that sends more is broken.
 _MAX_WHOLE_BYTES = 64 * 1024 * 1024
+
+
+class _WholeAnswer(msgspec.Struct, frozen=True):
+    usage: Usage | None = None
+
+
+_usage_decoder = msgspec.json.Decoder(_WholeAnswer)
 
 
 class _ErrorObject(msgspec.Struct, frozen=True):
@@ -61,10 +69,18 @@ class Answer:
     """
 
     def __init__(
-        self, client: ClientSide, *, server: str, model: str | None, hides_usage: bool
+        self,
+        client: ClientSide,
+        *,
+        server: str,
+        model: str | None,
+        hides_usage: bool,
+        meter: Meter | None = None,
     ) -> None:
         self.is_over = False
         self._client = client
+        self._meter = meter
+        self._has_token = False
         self._server = server
         self._model = model
         self._hides_usage = hides_usage
@@ -101,7 +117,10 @@ class Answer:
             if not self._events.is_done:
                 self._fail("stopped in mid-answer")
                 return
-            self._end_events(events)
+            try:
+                self._end_events(events)
+            except UnreadableEventError:
+                self._fail("sent an answer that cannot be read")
         elif not self._has_head:
             self._fail("closed the connection without an answer")
         elif self._length is None and _is_json(self._buffer):
@@ -136,19 +155,33 @@ class Answer:
     def _feed_events(self, stream: EventStream, data: bytes) -> None:
         try:
             events = stream.feed(data)
+            # What comes before the first token are comments on the progress with the prompt.
+            if not self._has_token and b"data:" in data:
+                self._first_token()
+            if stream.is_done:
+                self._end_events(events)
+            elif events:
+                self._client.send_events(events)
         except EventTooLargeError:
             self._fail("sent an event that does not end")
-            return
-        if stream.is_done:
-            self._end_events(events)
-        elif events:
-            self._client.send_events(events)
+        except UnreadableEventError:
+            self._fail("sent an event that cannot be read")
+
+    def _first_token(self) -> None:
+        self._has_token = True
+        if self._meter is not None:
+            self._meter.first()
 
     def _end_events(self, events: bytes) -> None:
         if events:
             self._client.send_events(events)
-        self.is_over = True
+        self._count(self._events.usage if self._events is not None else None)
         self._client.end_events()
+        self.is_over = True
+
+    def _count(self, usage: Usage | None) -> None:
+        if self._meter is not None and usage is not None:
+            self._meter.count(usage.prompt_tokens, usage.completion_tokens)
 
     def _deliver(self) -> None:
         self.is_over = True
@@ -157,6 +190,7 @@ class Answer:
         if self._status != 200:
             self._client.send_error(self._refusal(body))
             return
+        self._count(_whole_usage(body) if self._meter is not None else None)
         if self._model is not None:
             name = msgspec.json.encode(self._model)
             for space in (b" ", b""):
@@ -192,6 +226,13 @@ def _is_json(body: bytearray) -> bool:
     except msgspec.DecodeError:
         return False
     return True
+
+
+def _whole_usage(body: bytes) -> Usage | None:
+    try:
+        return _usage_decoder.decode(body).usage
+    except msgspec.DecodeError:
+        return None
 
 
 def _error_text(body: bytes) -> str:

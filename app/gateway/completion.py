@@ -26,6 +26,8 @@ class Completion:
     is_stream: bool
     wants_usage: bool
     """True when the client asked for the event with the token counts."""
+    is_gathered: bool
+    """True when an answer in one piece may be streamed by the server; then a hang-up stops it."""
 
 
 def read_completion(body: bytes) -> Completion:
@@ -36,12 +38,13 @@ def read_completion(body: bytes) -> Completion:
         fields = _decoder.decode(body)
         model = _value(fields, "model")
         is_stream = _value(fields, "stream") is True
+        is_gathered = _is_whole(fields) and not _wants_logprobs(fields)
         wants_usage = _stream_options(fields).get("include_usage") is True
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise malformed("The request's body is not a JSON object.") from error
     if model is not None and not isinstance(model, str):
         raise malformed("The field 'model' must be a string.")
-    return Completion(fields, model, is_stream, wants_usage)
+    return Completion(fields, model, is_stream, wants_usage, is_gathered)
 
 
 def upstream_request(head: RequestHead, completion: Completion, upstream: Upstream) -> list[bytes]:
@@ -69,11 +72,24 @@ def _upstream_body(completion: Completion) -> bytes:
     fields["model"] = msgspec.Raw(b'"default_model"')
     fields.pop("adapters", None)
     fields.pop("draft_model", None)
-    if completion.is_stream:
+    if completion.is_gathered:
+        fields["stream"] = msgspec.Raw(b"true")
+        fields["stream_options"] = msgspec.Raw(b'{"include_usage":true}')
+    elif completion.is_stream:
         # Without include_usage in stream_options the server drops the connection in mid-answer.
         options = {**_stream_options(fields), "include_usage": True}
         fields["stream_options"] = msgspec.Raw(msgspec.json.encode(options))
     return msgspec.json.encode(fields)
+
+
+def _is_whole(fields: dict[str, msgspec.Raw]) -> bool:
+    # Any other value is for the server to refuse.
+    return "stream" not in fields or _value(fields, "stream") is False
+
+
+def _wants_logprobs(fields: dict[str, msgspec.Raw]) -> bool:
+    # mlx_lm.server has log probabilities only in answers of one piece.
+    return any(_value(fields, name) for name in ("logprobs", "top_logprobs"))
 
 
 def _value(fields: dict[str, msgspec.Raw], name: str) -> Any:

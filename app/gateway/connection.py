@@ -3,18 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 from app import gate
-from app.gateway.answer import Answer
-from app.gateway.completion import read_completion, upstream_request
-from app.gateway.directory import Directory
-from app.gateway.errors import RequestError, malformed
-from app.gateway.exchange import Exchange
+from app.gateway.completion import read_completion
+from app.gateway.errors import RETRY_AFTER_S, RequestError, malformed
 from app.gateway.head import MAX_BODY_BYTES, MAX_HEAD_BYTES, RequestHead
 from app.gateway.reader import RequestReader
-from app.gateway.routing import COMPLETION_PATHS, check_route, choose, read_answer
+from app.gateway.relay import Relay
+from app.gateway.routing import COMPLETION_PATHS, check_route, read_answer
+from app.gateway.shared import Shared
 from app.gateway.writer import AnswerWriter
 from app.wire.errors import ErrorCode
 
@@ -27,54 +25,32 @@ _HIGH_WATER_BYTES = 64 * 1024
 _MAX_AHEAD_BYTES = MAX_HEAD_BYTES + MAX_BODY_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long a client may take, in seconds."""
-
-    head_s: float = 30.0
-    """For a request's head."""
-    body_window_s: float = 30.0
-    """Between two looks at a body on its way."""
-    body_bytes_per_window: int = 300_000
-    """10 KB/s, so that a picture of 20 MB arrives over a slow wireless network."""
-    idle_s: float = 75.0
-    """Between two requests."""
-    linger_s: float = 1.0
-    """For reading the answer to a request that was refused before its body was read."""
-
-
 class Connection(asyncio.Protocol):
     """One client; a member of `connections` while it is open."""
 
     _transport: asyncio.Transport
 
-    def __init__(
-        self,
-        directory: Directory,
-        policy: Callable[[], gate.Policy],
-        limits: Limits,
-        connections: "set[Connection]",
-    ) -> None:
+    def __init__(self, shared: Shared, connections: "set[Connection]") -> None:
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the connection is closed."""
-        self._directory = directory
-        self._policy = policy
-        self._limits = limits
+        self._shared = shared
+        self._limits = shared.limits
+        self._address = ""
         self._connections = connections
         self._timer: asyncio.TimerHandle | None = None
         self._reader = RequestReader()
         self._request: RequestHead | None = None
         """What is read or answered now; None where its head could not be read."""
         self._writer: AnswerWriter | None = None
-        """Set while an exchange is under way."""
-        self._exchange: Exchange | None = None
+        """Set while a relay is under way."""
+        self._relay: Relay | None = None
         self._is_paused = False
         self._is_closing = False
 
     def shut_down(self) -> None:
         """Cut the answer that is under way, with the reason, and close."""
         writer = self._writer
-        if self._drop_exchange() and writer is not None:
+        if self._drop_relay() and writer is not None:
             writer.give_up(RequestError(ErrorCode.ENGINE_GONE, "The engine is shutting down."))
         else:
             self._is_closing = True
@@ -88,8 +64,15 @@ class Connection(asyncio.Protocol):
         """Begin to wait for a request."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
+        # A client that is gone already has no name.
+        self._address = (self._transport.get_extra_info("peername") or ("",))[0]
+        is_full = len(self._connections) >= self._limits.connections
         self._connections.add(self)
-        self._arm(self._limits.head_s, self._on_late)
+        if is_full:
+            log.info("refused a connection: there are %d", self._limits.connections)
+            self._last_writer(None).send_error(_too_many_connections())
+        else:
+            self._arm(self._limits.head_s, self._on_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything that belongs to this client."""
@@ -97,25 +80,25 @@ class Connection(asyncio.Protocol):
         self._is_closing = True
         self._connections.discard(self)
         self._disarm()
-        self._drop_exchange()
+        self._drop_relay()
         self.lost.set_result(None)
 
     def eof_received(self) -> None:
         """Hang up on the server: who hangs up in the middle of an answer reads no more of it."""
-        if self._drop_exchange():
+        if self._drop_relay():
             self._transport.abort()
 
     def pause_writing(self) -> None:
         """Make the server wait for a client that reads slowly."""
         self._is_paused = True
-        if self._exchange is not None:
-            self._exchange.pause()
+        if self._relay is not None:
+            self._relay.pause()
 
     def resume_writing(self) -> None:
         """Go on where the client's slowness stopped the work."""
         self._is_paused = False
-        if self._exchange is not None:
-            self._exchange.resume()
+        if self._relay is not None:
+            self._relay.resume()
         else:
             self._advance()
 
@@ -123,10 +106,10 @@ class Connection(asyncio.Protocol):
         """Read requests; those that are sent ahead of an answer wait."""
         if self._is_closing:
             return
-        if self._reader.is_between and self._exchange is None:
+        if self._reader.is_between and self._relay is None:
             self._arm(self._limits.head_s, self._on_late)
         self._reader.feed(data)
-        is_held = self._exchange is not None or self._is_paused
+        is_held = self._relay is not None or self._is_paused
         if is_held and self._reader.waiting > _MAX_AHEAD_BYTES:
             log.warning("a client sent too much ahead of its answer")
             self._transport.abort()
@@ -135,7 +118,7 @@ class Connection(asyncio.Protocol):
 
     def _advance(self) -> None:
         try:
-            while not (self._is_closing or self._is_paused or self._exchange) and self._step():
+            while not (self._is_closing or self._is_paused or self._relay) and self._step():
                 pass
         except RequestError as error:
             self._last_writer(None).send_error(error)
@@ -155,11 +138,17 @@ class Connection(asyncio.Protocol):
         request = self._request = self._reader.take_head()
         if request is None:
             return None
-        refusal = gate.check(
-            self._policy(), method=request.method, target=request.target, headers=request.headers
+        refusal = gate.admit(
+            self._shared.policy,
+            self._shared.throttle,
+            self._address,
+            method=request.method,
+            target=request.target,
+            headers=request.headers,
         )
         if refusal is not None:
-            log.info("refused a request with %d", refusal.status)
+            if not refusal.is_wrong_key:
+                log.info("refused a request with %d", refusal.status)
             if request.has_body:
                 self._last_writer(request).send_refusal(refusal)
             else:
@@ -177,44 +166,32 @@ class Connection(asyncio.Protocol):
         try:
             check_route(request.method, request.path)
             if request.path in COMPLETION_PATHS:
-                self._relay(request, body, writer)
+                self._relay = self._relay_of(request, body, writer)
             else:
-                writer.send_whole(read_answer(self._directory, request.path))
+                writer.send_whole(read_answer(self._shared.directory, request.path))
         except RequestError as error:
             writer.send_error(error)
         except Exception:  # boundary of a request: the client must get an answer
             log.exception("request failed")
             writer.send_error(RequestError(ErrorCode.INTERNAL, "The request failed."))
 
-    def _relay(self, request: RequestHead, body: bytes, writer: AnswerWriter) -> None:
-        completion = read_completion(body)
-        upstream = choose(self._directory, completion.model)
-        log.debug("%s goes to %s", request.path, upstream.profile_name)
-        answer = Answer(
-            writer,
-            server=upstream.profile_name,
-            model=completion.model or upstream.profile_name,
-            hides_usage=completion.is_stream and not completion.wants_usage,
-        )
+    def _relay_of(self, request: RequestHead, body: bytes, writer: AnswerWriter) -> Relay:
+        relay = Relay(self._shared, request, read_completion(body), writer, self._address)
         self._writer = writer
-        self._exchange = Exchange(
-            writer,
-            upstream,
-            upstream_request(request, completion, upstream),
-            answer,
-            lambda: upstream in self._directory.ready(),
-        )
+        return relay
 
-    def _drop_exchange(self) -> bool:
+    def _drop_relay(self) -> bool:
         """Hang up on the server; False when there was nothing under way."""
-        exchange, self._exchange, self._writer = self._exchange, None, None
-        if exchange is None:
+        relay, self._relay, self._writer = self._relay, None, None
+        if relay is None:
             return False
-        exchange.drop()
+        relay.drop()
         return True
 
     def _on_end(self, keeps_alive: bool) -> None:
-        self._exchange = self._writer = None
+        relay, self._relay, self._writer = self._relay, None, None
+        if relay is not None:
+            relay.finish()
         if not keeps_alive:
             self._is_closing = True
             self._disarm()
@@ -262,3 +239,12 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _too_many_connections() -> RequestError:
+    return RequestError(
+        ErrorCode.SERVER_NOT_READY,
+        "There are too many connections.",
+        hint="Close some, or try again later.",
+        headers=(("Retry-After", str(RETRY_AFTER_S)),),
+    )

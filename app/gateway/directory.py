@@ -27,10 +27,13 @@ class Served:
     ready: bool
     created: float
     """Seconds since the epoch; clients are shown whole seconds."""
+    profile_id: str = ""
+    starts_on_request: bool = False
+    """True when a request may start it."""
 
 
 class Directory(Protocol):
-    """The engine's knowledge, asked anew for each request; must not block."""
+    """The engine's knowledge, asked anew for each request; only `ensure` waits."""
 
     def ready(self) -> Sequence[Upstream]:
         """Return the servers that answer now, the most recently started first."""
@@ -38,4 +41,11 @@ class Directory(Protocol):
 
     def known(self) -> Sequence[Served]:
         """Return all profiles."""
+        ...
+
+    async def ensure(self, profile_id: str) -> Upstream:
+        """Start the profile's server unless it runs, and wait until it is ready.
+
+        Raises AppError when the start fails. A caller that stops waiting does not stop the start.
+        """
         ...

@@ -11,9 +11,16 @@ _DONE = b"data: [DONE]"
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 
 
+class Usage(msgspec.Struct, frozen=True):
+    """Token counts of an answer."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
 class _Chunk(msgspec.Struct):
     choices: list[msgspec.Raw]
-    usage: dict[str, msgspec.Raw] | None = None
+    usage: Usage | None = None
 
 
 _chunk_decoder = msgspec.json.Decoder(_Chunk)
@@ -21,6 +28,10 @@ _chunk_decoder = msgspec.json.Decoder(_Chunk)
 
 class EventTooLargeError(Exception):
     """The server sends an event without an end."""
+
+
+class UnreadableEventError(Exception):
+    """The server sends an event that is not what its API says."""
 
 
 class EventStream:
@@ -33,6 +44,8 @@ class EventStream:
     def __init__(self, *, model: str | None, hides_usage: bool) -> None:
         self.is_done = False
         """True after the event that ends a complete answer."""
+        self.usage: Usage | None = None
+        """The token counts, once they have come."""
         self._name = None if model is None else msgspec.json.encode(model)
         self._hides_usage = hides_usage
         self._held = b""
@@ -60,9 +73,16 @@ class EventStream:
             for space in (b" ", b""):
                 old = b'"model":' + space + b'"default_model"'
                 events = events.replace(old, b'"model":' + space + self._name)
-        if self._hides_usage and b'"usage"' in events:
-            events = b"".join(e for e in _EVENT.findall(events) if not _is_usage(e))
-        return events
+        return self._without_usage(events) if b'"usage"' in events else events
+
+    def _without_usage(self, events: bytes) -> bytes:
+        kept: list[bytes] = []
+        for event in _EVENT.findall(events):
+            usage = _usage(event)
+            self.usage = usage or self.usage
+            if usage is None or not self._hides_usage:
+                kept.append(event)
+        return b"".join(kept)
 
 
 def _last_boundary(data: bytes) -> int:
@@ -72,11 +92,12 @@ def _last_boundary(data: bytes) -> int:
     return max(plain + 2 if plain >= 0 else 0, with_cr + 3 if with_cr >= 0 else 0)
 
 
-def _is_usage(event: bytes) -> bool:
+def _usage(event: bytes) -> Usage | None:
+    """Return the counts in the event that has nothing but them, None for any other event."""
     if not event.startswith(b"data:"):
-        return False
+        return None
     try:
         chunk = _chunk_decoder.decode(event[5:])
     except msgspec.DecodeError:
-        return False
-    return not chunk.choices and chunk.usage is not None
+        return None
+    return None if chunk.choices else chunk.usage

@@ -1,7 +1,8 @@
 """Which server answers a request, and what the list of models says."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from urllib.parse import unquote
 
 import msgspec
@@ -53,30 +54,34 @@ def read_answer(directory: Directory, path: str) -> bytes:
     """Return the JSON for a path that is read: health, the list of models, one model."""
     if path == "/health":
         return b'{"status":"ok"}'
-    ready = [served for served in directory.known() if served.ready]
+    usable = [s for s in directory.known() if s.ready or s.starts_on_request]
     if path == _MODELS:
-        return msgspec.json.encode(_Listing([_entry(served) for served in ready]))
+        return msgspec.json.encode(_Listing([_entry(served) for served in usable]))
     wanted = unquote(path.removeprefix(f"{_MODELS}/"))
-    for served in sorted(ready, key=lambda served: served.name != wanted):
+    for served in sorted(usable, key=lambda s: (s.name != wanted, not s.ready)):
         if wanted in (served.name, served.model):
             return msgspec.json.encode(_entry(served))
     raise RequestError(ErrorCode.NOT_FOUND, f"The model {_quoted(wanted)} is not running.")
 
 
-def choose(directory: Directory, wanted: str | None) -> Upstream:
+def choose(directory: Directory, wanted: str | None) -> Upstream | Served:
     """Return the server for the name in a request; None means that the request names none.
 
     A profile's name goes before a model's id; of several servers of one model the most recently
-    started is taken. Raises RequestError.
+    started is taken. A profile that is returned is to be started first. Raises RequestError.
     """
     ready = directory.ready()
     if wanted is not None:
-        for upstream in ready:
-            if upstream.profile_name == wanted:
-                return upstream
-        for upstream in ready:
-            if upstream.model == wanted:
-                return upstream
+        startable = [s for s in directory.known() if s.starts_on_request and not s.ready]
+        named: Iterator[Upstream | Served] = chain(
+            (upstream for upstream in ready if upstream.profile_name == wanted),
+            (served for served in startable if served.name == wanted),
+            (upstream for upstream in ready if upstream.model == wanted),
+            (served for served in startable if served.model == wanted),
+        )
+        found = next(named, None)
+        if found is not None:
+            return found
     if wanted in (None, "default_model"):
         return _only(ready)
     raise _not_ready(directory, wanted)

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 from app.gate import Refusal
-from app.gateway.errors import RequestError
+from app.gateway.errors import RequestError, server_failed
 from app.gateway.head import RequestHead
 from app.wire.errors import ErrorCode
 
@@ -36,19 +37,31 @@ class AnswerWriter:
     ) -> None:
         self.keeps_alive = request is not None and request.keeps_alive
         """May be set to False before the answer begins."""
+        self.error: RequestError | None = None
+        """What the answer ended with, None for a success."""
+        self.has_events = False
+        """True from the head of an event stream on."""
+        self.written_at = 0.0
+        """When events were sent last, monotonic seconds."""
         self._transport = transport
         self._is_chunked = request is not None and request.is_http11
         self._is_head = request is not None and request.method == "HEAD"
-        self._has_events = False
         self._on_end = on_end
 
     def send_whole(self, body: bytes) -> None:
         """Send a complete success."""
+        if self.has_events:
+            # The head of a stream is out, and this is none.
+            self.cut_events(server_failed("The server did not answer with a stream."))
+            return
         self._send(200, _JSON, body)
 
     def send_error(self, error: RequestError) -> None:
-        """Send a complete error."""
-        _note(error)
+        """Send a complete error; after the head of an event stream, cut that."""
+        if self.has_events:
+            self.cut_events(error)
+            return
+        self._note(error)
         self._send(error.status, (*_JSON, *error.headers), error.body)
 
     def send_refusal(self, refusal: Refusal) -> None:
@@ -56,13 +69,17 @@ class AnswerWriter:
         self._send(refusal.status, refusal.headers, refusal.body)
 
     def start_events(self) -> None:
-        """Send the head of an event stream."""
-        self._has_events = True
+        """Send the head of an event stream, unless it was sent."""
+        if self.has_events:
+            return
+        self.has_events = True
+        self.written_at = time.monotonic()
         framing = (("Transfer-Encoding", "chunked"),) if self._is_chunked else ()
         self._transport.write(self._head(200, (*_EVENTS, *framing)))
 
     def send_events(self, events: bytes) -> None:
         """Send one or more complete events; never none, as an empty chunk ends an answer."""
+        self.written_at = time.monotonic()
         frame = b"%x\r\n%b\r\n" % (len(events), events) if self._is_chunked else events
         self._transport.write(frame)
 
@@ -74,17 +91,14 @@ class AnswerWriter:
 
     def cut_events(self, error: RequestError) -> None:
         """Send the reason as an event, and leave out the last chunk."""
-        _note(error)
+        self._note(error)
         self.send_events(b"data: %b\n\n" % error.body)
         self._on_end(False)
 
     def give_up(self, error: RequestError) -> None:
         """End the answer with an error, in whatever phase it is."""
         self.keeps_alive = False
-        if self._has_events:
-            self.cut_events(error)
-        else:
-            self.send_error(error)
+        self.send_error(error)
 
     def _send(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
         head = self._head(status, (*headers, ("Content-Length", str(len(body)))))
@@ -98,7 +112,7 @@ class AnswerWriter:
             lines.append("Connection: close")
         return "\r\n".join([*lines, "", ""]).encode("ascii")
 
-
-def _note(error: RequestError) -> None:
-    if error.code is ErrorCode.UPSTREAM_FAILED:
-        log.warning("%s", error.message)
+    def _note(self, error: RequestError) -> None:
+        self.error = error
+        if error.code is ErrorCode.UPSTREAM_FAILED:
+            log.warning("%s", error.message)

@@ -20,7 +20,8 @@ from app.runner.events import EventPipe
 _log = logging.getLogger("server")
 EXIT_GENERATION_DIED = 71
 _GAPS = 1000
-_FEWEST_GAPS = 50
+_FEWEST_GAPS = 100
+"""With fewer, the percentile is the longest gap, and one hang would hide the next."""
 _PROGRESS_SIZE = 2
 """A step of a prompt is told as a pair: tokens read, tokens in all."""
 PROBE_HEADER = "X-Upstream-Probe"
@@ -70,7 +71,7 @@ class Counters:
     def slow_gap_s(self) -> float:
         """Return the 99th percentile of the last gaps between pulses, 0 while there are few."""
         gaps = sorted(self._gaps.copy())
-        return gaps[int(len(gaps) * 0.99)] if len(gaps) >= _FEWEST_GAPS else 0.0
+        return gaps[len(gaps) * 99 // 100 - 1] if len(gaps) >= _FEWEST_GAPS else 0.0
 
     def end_request(self) -> None:
         """Count a request as answered or given up."""

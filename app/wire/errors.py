@@ -14,6 +14,7 @@ class ErrorCode(StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     TOO_LARGE = "too_large"
+    TOO_MANY_REQUESTS = "too_many_requests"
     INTERNAL = "internal"
     NAME_TAKEN = "name_taken"
     STALE_REVISION = "stale_revision"
@@ -34,6 +35,7 @@ class ErrorCode(StrEnum):
     MODEL_IN_USE = "model_in_use"
     HUB_OFFLINE = "hub_offline"
     HUB_FAILED = "hub_failed"
+    HUB_LIMITED = "hub_limited"
     REPO_NOT_FOUND = "repo_not_found"
     REVISION_NOT_FOUND = "revision_not_found"
     REPO_UNSAFE = "repo_unsafe"
@@ -55,6 +57,7 @@ HTTP_STATUS: dict[ErrorCode, int] = {
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
     ErrorCode.TOO_LARGE: 413,
+    ErrorCode.TOO_MANY_REQUESTS: 429,
     ErrorCode.INTERNAL: 500,
     ErrorCode.NAME_TAKEN: 409,
     ErrorCode.STALE_REVISION: 409,
@@ -75,6 +78,7 @@ HTTP_STATUS: dict[ErrorCode, int] = {
     ErrorCode.MODEL_IN_USE: 409,
     ErrorCode.HUB_OFFLINE: 503,
     ErrorCode.HUB_FAILED: 502,
+    ErrorCode.HUB_LIMITED: 503,
     ErrorCode.REPO_NOT_FOUND: 404,
     ErrorCode.REVISION_NOT_FOUND: 404,
     ErrorCode.REPO_UNSAFE: 409,
@@ -95,6 +99,7 @@ OPENAI_TYPE: dict[int, str] = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
+    429: "rate_limit_error",
     503: "overloaded_error",
 }
 """`type` of OpenAI's error object by status; anything else is `api_error`."""

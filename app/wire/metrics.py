@@ -12,6 +12,7 @@ class Unit(StrEnum):
     PERCENT = "percent"
     PER_SECOND = "per_second"
     COUNT = "count"
+    SECONDS = "seconds"
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -61,6 +62,42 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("requests_open", Unit.COUNT, "Open requests", "Requests that are being answered."),
     Metric("requests_total", Unit.COUNT, "Requests", "Requests since this start."),
+    Metric(
+        "requests_waiting",
+        Unit.COUNT,
+        "Waiting requests",
+        "Requests at the gateway that have no token yet.",
+    ),
+    Metric(
+        "requests_failed",
+        Unit.COUNT,
+        "Failed requests",
+        "Requests at the gateway that ended with an error, since the engine's start.",
+    ),
+    Metric(
+        "ttft_p50_s",
+        Unit.SECONDS,
+        "First token",
+        "Time to the first token of half of the last 200 requests.",
+    ),
+    Metric(
+        "ttft_p95_s",
+        Unit.SECONDS,
+        "First token, slow",
+        "Time to the first token of 95 % of the last 200 requests.",
+    ),
+    Metric(
+        "latency_p50_s",
+        Unit.SECONDS,
+        "Whole answer",
+        "Time to the end of the answer of half of the last 200 requests.",
+    ),
+    Metric(
+        "latency_p95_s",
+        Unit.SECONDS,
+        "Whole answer, slow",
+        "Time to the end of the answer of 95 % of the last 200 requests.",
+    ),
 )
 
 METRIC_NAMES: frozenset[str] = frozenset(m.name for m in METRICS)

@@ -80,43 +80,65 @@ def check_options(
 
 def check_option(row: Option, value: object) -> OptionValue:
     """Return one checked value. Raises AppError."""
+    checked = _checked(row, value)
+    if checked is None:
+        raise AppError(
+            f"{row.label} ({row.name}): {value!r} does not work; it must be {expected(row)}.",
+            code=ErrorCode.BAD_REQUEST,
+        )
+    return checked
+
+
+def expected(row: Option) -> str:
+    """Return what works for an option, as the end of a sentence: `a number from 0 to 1`."""
     match row.kind:
         case OptionKind.FLAG:
-            if isinstance(value, bool):
-                return value
-            raise _bad(row, value, "true or false")
+            return "true or false"
+        case OptionKind.INT | OptionKind.FLOAT if not row.choices:
+            return _range_text(row)
+        case OptionKind.INT | OptionKind.FLOAT | OptionKind.CHOICE:
+            return "one of " + ", ".join(row.choices)
+        case OptionKind.JSON:
+            return 'a JSON object such as {"enable_thinking": false}'
+        case OptionKind.SIZE:
+            return "a size such as 4G, 500MB or a number of bytes"
+        case OptionKind.TEXT | OptionKind.PATH:
+            return "plain text"
+
+
+def _checked(row: Option, value: object) -> OptionValue | None:
+    """Return the value as it is stored, None when it does not work."""
+    match row.kind:
+        case OptionKind.FLAG:
+            return value if isinstance(value, bool) else None
         case OptionKind.INT:
-            return _check_int(row, value)
+            return _checked_int(row, value)
         case OptionKind.FLOAT:
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                return float(_in_range(row, value))
-            raise _bad(row, value, _range_text(row, "a number"))
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                return None
+            return float(value) if _is_in_range(row, value) else None
         case OptionKind.CHOICE:
-            if isinstance(value, str) and value in row.choices:
-                return value
-            raise _bad(row, value, "one of " + ", ".join(row.choices))
+            return value if isinstance(value, str) and value in row.choices else None
         case OptionKind.TEXT | OptionKind.PATH | OptionKind.JSON | OptionKind.SIZE:
-            return _check_text(row, value)
+            return value if isinstance(value, str) and _is_good_text(row, value) else None
 
 
-def _check_int(row: Option, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _bad(row, value, _range_text(row, "a whole number"))
-    if row.choices and str(value) not in row.choices:
-        raise _bad(row, value, "one of " + ", ".join(row.choices))
-    return int(_in_range(row, value))
+def _checked_int(row: Option, value: object) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool) or not _is_in_range(row, value):
+        return None
+    return value if not row.choices or str(value) in row.choices else None
 
 
-def _check_text(row: Option, value: object) -> str:
-    if not isinstance(value, str):
-        raise _bad(row, value, "text")
-    if "\0" in value:
-        raise _bad(row, value, "text without null characters")
-    if row.kind is OptionKind.JSON and not _is_json_object(value):
-        raise _bad(row, value, 'a JSON object such as {"enable_thinking": false}')
-    if row.kind is OptionKind.SIZE and not _SIZE.fullmatch(value):
-        raise _bad(row, value, "a size such as 4G, 500MB or a number of bytes")
-    return value
+def _is_good_text(row: Option, value: str) -> bool:
+    match row.kind:
+        case _ if "\0" in value:
+            return False
+        case OptionKind.JSON:
+            return _is_json_object(value)
+        case OptionKind.SIZE:
+            return _SIZE.fullmatch(value) is not None
+        case _:
+            return True
 
 
 def _is_json_object(text: str) -> bool:
@@ -126,29 +148,24 @@ def _is_json_object(text: str) -> bool:
         return False
 
 
-def _in_range(row: Option, value: float) -> float:
+def _is_in_range(row: Option, value: float) -> bool:
     low, high = row.minimum, row.maximum
-    # The comparison is written so that NaN is out of every range.
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        kind = "a whole number" if row.kind is OptionKind.INT else "a number"
-        raise _bad(row, value, _range_text(row, kind))
-    return value
+    # Written so that NaN is out of every range.
+    return (low is None or value >= low) and (high is None or value <= high)
 
 
-def _range_text(row: Option, kind: str) -> str:
+def _range_text(row: Option) -> str:
+    kind = "a whole number" if row.kind is OptionKind.INT else "a number"
     match row.minimum, row.maximum:
         case None, None:
             return kind
         case low, None:
-            return f"{kind} of at least {low:g}"
+            return f"{kind} of at least {_number(low)}"
         case None, high:
-            return f"{kind} of at most {high:g}"
+            return f"{kind} of at most {_number(high)}"
         case low, high:
-            return f"{kind} from {low:g} to {high:g}"
+            return f"{kind} from {_number(low)} to {_number(high)}"
 
 
-def _bad(row: Option, value: object, expected: str) -> AppError:
-    return AppError(
-        f"{row.label} ({row.name}): {value!r} does not work; it must be {expected}.",
-        code=ErrorCode.BAD_REQUEST,
-    )
+def _number(value: float) -> str:
+    return f"{value:,.10g}"

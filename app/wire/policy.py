@@ -26,6 +26,21 @@ POLICIES: tuple[Option, ...] = (
         "need it. Not counted in the figures.",
         default=True, group="Reliability",
     ),
+    Option(
+        "start_on_request", "", OptionKind.FLAG, "Start on request",
+        "A request that names this profile or its model starts the server and waits for it.",
+        default=False, group="On demand", is_basic=True,
+    ),
+    Option(
+        "idle_stop_minutes", "", OptionKind.INT, "Stop when idle",
+        "Stops the server after so many minutes without a request, to free its memory. 0 is never.",
+        default=0, minimum=0, maximum=10_080, unit="min", group="On demand", is_basic=True,
+    ),
+    Option(
+        "pinned", "", OptionKind.FLAG, "Keep running",
+        "The server is never stopped to free memory, however long it is idle.",
+        default=False, group="On demand",
+    ),
 )  # fmt: skip
 
 LARGE_BYTES = 8 * 2**30
@@ -42,3 +57,9 @@ def policy_text(policy: Mapping[str, OptionValue], name: str) -> str:
 def policy_flag(policy: Mapping[str, OptionValue], name: str) -> bool:
     """Return the value of a flag, or its default."""
     return bool(policy.get(name, _DEFAULTS[name]))
+
+
+def idle_stop_s(policy: Mapping[str, OptionValue]) -> float | None:
+    """Return after how many idle seconds the server is stopped, None for never."""
+    minutes = int(policy.get("idle_stop_minutes", _DEFAULTS["idle_stop_minutes"]) or 0)
+    return minutes * 60.0 if minutes and not policy_flag(policy, "pinned") else None

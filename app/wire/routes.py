@@ -63,6 +63,28 @@ ROUTES: tuple[Route, ...] = (
         "/api/models/{id:path}",
         "Delete a model from the hub's cache; refused while a server uses it.",
     ),
+    Route(
+        "model_fit",
+        "GET",
+        "/api/models/{id:path}/fit",
+        "Whether a model on this disk fits the memory now; `context` in tokens.",
+    ),
+    Route(
+        "search_hub",
+        "GET",
+        "/api/hub/search",
+        "A page of MLX models on the hub: `text` (words, an id or a link), `sort` (trending, "
+        "downloads, likes, updated, size), `cursor` (`next_cursor` of the page before), `author`, "
+        "`quantization`, `tag` (vision, tools, reasoning, embedding), `supported` (1) and "
+        "`details` (0 to 30: look up size and fit of so many rows). Answers within 15 s.",
+    ),
+    Route(
+        "hub_model",
+        "GET",
+        "/api/hub/models/{id:path}",
+        "Files, card, licence and support of one model on the hub, and whether it fits the memory "
+        "now; `context` in tokens.",
+    ),
     Route("downloads", "GET", "/api/downloads", "All downloads."),
     Route(
         "add_download",
@@ -90,6 +112,14 @@ ROUTES: tuple[Route, ...] = (
         "/api/downloads/{id:path}",
         "Cancel a download; with `keep=true` its unfinished files stay for another try.",
     ),
+    Route(
+        "requests",
+        "GET",
+        "/api/requests",
+        "The last requests at the gateway, the newest first: `last` (up to 1000, else 100), of "
+        "one `server`. Figures only, no text.",
+    ),
+    Route("metrics", "GET", "/metrics", "All metrics in the text format of Prometheus."),
     Route("settings", "GET", "/api/settings", "The engine's settings with their sources."),
     Route("change_settings", "PATCH", "/api/settings", "Change some of the engine's settings."),
     Route("events", "GET", "/api/events", "The event stream (server-sent events)."),

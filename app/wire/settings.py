@@ -141,6 +141,17 @@ SETTINGS: tuple[Setting, ...] = (
         needs_restart=True,
     ),
     Setting(
+        "requests_per_server",
+        Scope.ENGINE,
+        "Network & keys",
+        SettingKind.INT,
+        "Open requests per server",
+        "Further requests are answered with 429 until one of them ends.",
+        64,
+        minimum=1,
+        maximum=1000,
+    ),
+    Setting(
         "host",
         Scope.ENGINE,
         "Network & keys",

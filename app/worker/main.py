@@ -44,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("--cache", type=Path, required=True, help="the hub's cache")
     remove.add_argument("model", help="the id of the model")
     remove.set_defaults(run=_remove)
+    hub = modes.add_parser("hub", help="look at the hub as standard input orders")
+    hub.add_argument("--idle-s", type=float, default=120.0, help="end when idle for so long")
+    hub.set_defaults(run=_hub)
+    probe = modes.add_parser("probe", help="tell the cache's shape for configs on standard input")
+    probe.set_defaults(run=_probe)
     modules = modes.add_parser("check-modules", help="import packages and all modules under them")
     modules.add_argument("package", nargs="+")
     modules.set_defaults(run=_check_modules)
@@ -70,6 +75,20 @@ def _remove(arguments: argparse.Namespace) -> bytes:
     from app.worker.remove import remove
 
     return msgspec.json.encode(remove(arguments.cache, arguments.model))
+
+
+def _hub(arguments: argparse.Namespace) -> bytes | None:
+    from app.worker.hub import mode
+
+    mode.run(idle_s=arguments.idle_s)
+    return None
+
+
+def _probe(_arguments: argparse.Namespace) -> bytes | None:
+    from app.worker.hub import probe
+
+    probe.serve()
+    return None
 
 
 def _check_modules(arguments: argparse.Namespace) -> bytes:

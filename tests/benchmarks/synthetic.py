@@ -61,6 +61,12 @@ def _values(number: int, tick: int) -> dict[str, float | None]:
         "tokens_total": 1000.0 * number + 45 * tick,
         "requests_open": float(1 + tick % 3),
         "requests_total": float(tick),
+        "requests_waiting": float(tick % 2),
+        "requests_failed": float(tick // 100),
+        "ttft_p50_s": 0.4 + 0.1 * wave,
+        "ttft_p95_s": 1.4 + 0.3 * wave,
+        "latency_p50_s": 4.0 + wave,
+        "latency_p95_s": 14.0 + 3 * wave,
     }
     assert values.keys() == {metric.name for metric in METRICS}
     return values

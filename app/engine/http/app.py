@@ -56,8 +56,11 @@ class Gate:
         target = scope["raw_path"].decode("latin-1")
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("latin-1")
-        refusal = gate.check(
+        client = scope["client"]
+        refusal = gate.admit(
             self._state.policy,
+            self._state.throttle,
+            client[0] if client else "",
             method=scope["method"],
             target=target,
             headers=scope["headers"],

@@ -8,11 +8,13 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from app import files
+from app.engine.http.prometheus import METRICS_TYPE, metrics_text
 from app.engine.http.state import State
-from app.engine.supervisor.supervisor import log_file
+from app.engine.supervisor import logfiles
+from app.gateway.ledger import REMEMBERED
 from app.wire.errors import AppError, ErrorCode
 from app.wire.events import HEARTBEAT_S
+from app.wire.hub import MAX_CONTEXT, PAGE_SIZE, HubQuery
 from app.wire.nouns import DownloadRequest, Profile, ProfileDraft
 
 _T = TypeVar("_T")
@@ -57,7 +59,7 @@ async def delete_profile(request: Request) -> Response:
     if profile.id in state.bus.servers:
         await state.supervisor.remove(profile.id)
     await state.profiles.delete(profile)
-    await asyncio.to_thread(files.remove_rotated, log_file(profile.id))
+    await asyncio.to_thread(logfiles.remove, logfiles.log_file(profile.id))
     return Response(status_code=204)
 
 
@@ -98,7 +100,7 @@ async def server_log(request: Request) -> Response:
     """Return the end of a server's log."""
     max_bytes = int(_number(request, "max_bytes", 65_536, _MAX_LOG))
     path = _state(request).supervisor.log_file(request.path_params["id"])
-    text = await asyncio.to_thread(files.tail, path, max_bytes)
+    text = await asyncio.to_thread(logfiles.tail, path, max_bytes)
     return Response(text, media_type="text/plain; charset=utf-8")
 
 
@@ -122,6 +124,23 @@ async def stop_foreign(request: Request) -> Response:
     """Ask such a server to end, and wait for it."""
     await _state(request).foreign.stop(request.path_params["id"])
     return Response(status_code=204)
+
+
+async def model_fit(request: Request) -> Response:
+    """Return whether a model on this disk fits the memory."""
+    state = _state(request)
+    return _json(await state.hub.local_fit(request.path_params["id"], _context(request)))
+
+
+async def search_hub(request: Request) -> Response:
+    """Return a page of a search of the hub."""
+    return _json(await _state(request).hub.search(_hub_query(request)))
+
+
+async def hub_model(request: Request) -> Response:
+    """Return one model of the hub."""
+    state = _state(request)
+    return _json(await state.hub.describe(request.path_params["id"], _context(request)))
 
 
 async def downloads(request: Request) -> Response:
@@ -164,6 +183,18 @@ async def remove_model(request: Request) -> Response:
     """Delete a model from the hub's cache."""
     freed = await _state(request).downloads.remove_model(request.path_params["id"])
     return _json({"freed_bytes": freed})
+
+
+async def requests(request: Request) -> Response:
+    """Return the last requests at the gateway."""
+    last = int(_number(request, "last", 100, REMEMBERED))
+    return _json(_state(request).ledger.last(last, request.query_params.get("server")))
+
+
+async def metrics(request: Request) -> Response:
+    """Return all metrics for Prometheus."""
+    state = _state(request)
+    return Response(metrics_text(state.bus, state.ledger), media_type=METRICS_TYPE)
 
 
 async def settings(request: Request) -> Response:
@@ -231,6 +262,21 @@ async def _body(request: Request, kind: type[_T]) -> _T:
     except RecursionError:
         reason = "it has too many levels of brackets"
     raise AppError(f"The request's body does not work: {reason}.", code=ErrorCode.BAD_REQUEST)
+
+
+def _context(request: Request) -> int | None:
+    return int(_number(request, "context", 0, MAX_CONTEXT)) or None
+
+
+def _hub_query(request: Request) -> HubQuery:
+    values: dict[str, object] = dict(request.query_params)
+    values["details"] = int(_number(request, "details", 0, PAGE_SIZE))
+    values["supported"] = _number(request, "supported", 0, 1) == 1
+    try:
+        return msgspec.convert(values, HubQuery)
+    except msgspec.ValidationError as error:
+        reason = str(error)
+    raise AppError(f"The search does not work: {reason}.", code=ErrorCode.BAD_REQUEST)
 
 
 def _number(request: Request, name: str, default: float, maximum: float) -> float:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from app.engine.bus import Bus
 from app.engine.downloads import Downloads
 from app.engine.foreign import ForeignServers
+from app.engine.hub import Hub
 from app.engine.profiles import Profiles
 from app.engine.settings import EngineSettings
 from app.engine.supervisor import Supervisor
 from app.gate import Policy
+from app.gateway.ledger import Ledger
+from app.throttle import Throttle
 
 
 @dataclass
@@ -23,7 +26,12 @@ class State:
     supervisor: Supervisor
     downloads: Downloads
     foreign: ForeignServers
+    hub: Hub
     policy: Policy
+    ledger: Ledger
+    """Requests at the gateway."""
+    throttle: Throttle
+    """One for both ports."""
     rescan: Callable[[], None]
     """Look at the disk for models again, in the background."""
     on_settings: Callable[[], Awaitable[None]]

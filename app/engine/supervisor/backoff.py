@@ -2,7 +2,13 @@
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from app.engine.supervisor.reasons import HEALING
+from app.wire.errors import ErrorCode
+from app.wire.nouns import Failure
+from app.wire.options import OptionValue
+from app.wire.policy import ON_CRASH, policy_flag, policy_text
 
 FIRST_S = 1.0
 LONGEST_S = 60.0
@@ -10,6 +16,15 @@ BUDGET = 5
 WINDOW_S = 600.0
 """At most BUDGET restarts in this time; a server that was ready for as long starts afresh."""
 _JITTER = 0.2
+
+
+def is_wanted(policy: Mapping[str, OptionValue], failure: Failure) -> bool:
+    """Return True when the profile wants a new start after this failure, and it could help."""
+    if failure.code not in HEALING:
+        return False
+    if policy_text(policy, "auto_restart") == ON_CRASH:
+        return True
+    return failure.code is ErrorCode.SERVER_STALLED and policy_flag(policy, "restart_stalled")
 
 
 class RestartBudget:

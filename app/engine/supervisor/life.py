@@ -1,18 +1,28 @@
 """One process of a server, from its guard's start to the proof that all of it is gone."""
 
+import asyncio
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from app.engine.process import Child
+from app.engine.supervisor import runfile
 from app.engine.supervisor.preflight import Launch
-from app.wire.child import ChildEvent, Exited, decode_child_event
+from app.wire.child import ChildEvent, Exited, Listening, Spawned, decode_child_event
 
 _log = logging.getLogger("server")
 _END_S = 5.0
 """How long a guard may take to end beyond the grace of its server; it takes milliseconds."""
+_LOOK_S = 1.0
+_ORPHAN_S = 10.0
+"""A runner whose guard was killed ends itself within 8 s."""
+_OVERDUE_S = 15.0
+"""A guard that has not told the end this long after a stop's patience hangs."""
+_REST_S = 2.0
+"""The patience with what a stop has already waited for."""
 
 
 class Life:
@@ -23,6 +33,11 @@ class Life:
         self._launch = launch
         self._take = take
         self._patience_s = launch.grace_s
+        self._overdue_at = math.inf
+        self._pid: int | None = None
+        self._recording: asyncio.Task[runfile.RunFile | None] | None = None
+        self._limit = asyncio.timeout(None)
+        self._nonsense = 0
         self.exit: Exited | None = None
         """How the server ended; None when its guard was killed and could not tell."""
 
@@ -34,15 +49,19 @@ class Life:
     async def run(self) -> None:
         """Start the server and return when every process of it is gone."""
         self._child.send(self._launch)
+        stand_in = asyncio.create_task(self._stand_in(), name="guard-watch")
+        is_over = False
         try:
-            async for line in self._child.lines():
-                self._read(line)
-                if self.exit is not None:
-                    # Not the end of the pipe: a process that left the group may hold it open.
-                    break
+            async with self._limit:
+                await self._read()
+            is_over = self.exit is not None
+        except TimeoutError:
+            is_over = True
         finally:
-            rest = 0.0 if self.exit is not None else self._patience_s
-            await self._child.close(deadline_s=rest + _END_S)
+            stand_in.cancel()
+            rest_s = 0.0 if is_over else self._patience_s
+            await self._child.close(deadline_s=rest_s + _END_S)
+            await self._bury()
 
     async def drop(self) -> None:
         """End a guard that got no order."""
@@ -51,15 +70,70 @@ class Life:
     def stop(self, patience_s: float) -> None:
         """Ask the server to end, and kill its group when the patience is over."""
         self._patience_s = patience_s
+        self._overdue_at = asyncio.get_running_loop().time() + patience_s + _OVERDUE_S
         self._child.send({"stop": patience_s})
 
-    def _read(self, line: bytes) -> None:
-        try:
-            event = decode_child_event(line)
-        except msgspec.DecodeError:
-            _log.warning("a line that is no event was ignored")
-            return
-        if isinstance(event, Exited):
-            self.exit = event
-        else:
+    async def _read(self) -> None:
+        async for line in self._child.lines():
+            try:
+                event = decode_child_event(line)
+            except msgspec.DecodeError:
+                self._nonsense += 1
+                if self._nonsense == 1:
+                    _log.warning("a line that is no event was ignored")
+                continue
+            if isinstance(event, Exited):
+                self.exit = event
+                # Not the end of the pipe: a process that left the group may hold it open.
+                return
+            if isinstance(event, Spawned):
+                if self._pid is not None:
+                    # The guard tells it once; a server may write anything.
+                    continue
+                self._pid = event.pid
+            if isinstance(event, Spawned | Listening):
+                self._record(event.port if isinstance(event, Listening) else None)
             self._take(event)
+
+    def _record(self, port: int | None) -> None:
+        pid, before = self._pid, self._recording
+        if pid is None:
+            return
+
+        async def record() -> runfile.RunFile | None:
+            if before is not None:
+                await before
+            launch = self._launch
+            return await asyncio.to_thread(
+                runfile.write, launch.server_id, pid, launch.run_id, port
+            )
+
+        self._recording = asyncio.create_task(record(), name=f"run-file-{self._launch.server_id}")
+
+    async def _stand_in(self) -> None:
+        """Do the work of a guard that is killed or hangs; the pipe may then never end."""
+        loop = asyncio.get_running_loop()
+        # Nothing announces the end of a child whose pipes somebody else holds open.
+        while not self._child.is_gone and loop.time() < self._overdue_at:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_S)
+        patience_s = _REST_S
+        if self._child.is_gone:
+            await asyncio.sleep(_ORPHAN_S)
+            patience_s = self._launch.grace_s
+        _log.warning("server %s has lost its guard and is ended", self._launch.server_id)
+        record = await self._recording if self._recording is not None else None
+        while record is not None and not await asyncio.to_thread(
+            runfile.end, record, patience_s=patience_s
+        ):
+            _log.warning("server %s does not end yet", self._launch.server_id)
+        self._limit.reschedule(loop.time())
+
+    async def _bury(self) -> None:
+        """End what a guard that was killed has left, and forget the process."""
+        record = await self._recording if self._recording is not None else None
+        if record is not None:
+            gone = await asyncio.to_thread(runfile.end, record, patience_s=_REST_S)
+            if not gone:
+                _log.error("process %d of server %s does not end", record.pid, record.server_id)
+                return
+        await asyncio.to_thread(runfile.remove, self._launch.server_id)

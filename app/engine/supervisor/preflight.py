@@ -9,7 +9,7 @@ import msgspec
 from app import paths
 from app.engine.process import child_environment
 from app.engine.runtimes.base import UPSTREAM_TOKEN, Runtime
-from app.engine.supervisor.runfile import ID_FLAG
+from app.engine.supervisor.runfile import ID_FLAG, ID_VARIABLE
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import Model, Profile
 from app.wire.policy import LARGE_BYTES
@@ -30,6 +30,8 @@ class Launch(msgspec.Struct, frozen=True):
     grace_s: float
     cwd: str | None
     weights_bytes: int = 0
+    server_id: str = ""
+    run_id: str = ""
 
 
 def grace_s(held_bytes: float) -> float:
@@ -117,6 +119,7 @@ def make_launch(
             "HF_HUB_OFFLINE": "1",
             "TOKENIZERS_PARALLELISM": "false",
             UPSTREAM_TOKEN: token,
+            ID_VARIABLE: run_id,
         }
     )
     return Launch(
@@ -126,4 +129,6 @@ def make_launch(
         grace_s=grace_s(weights),
         cwd=paths.program_root(),
         weights_bytes=weights,
+        server_id=profile.id,
+        run_id=run_id,
     )

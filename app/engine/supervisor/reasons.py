@@ -5,12 +5,31 @@ from pathlib import Path
 
 import msgspec
 
-from app import files
+from app.engine.supervisor import logfiles
 from app.wire.child import Exited
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import Failure
 
 _TAIL_LINES = 12
+_SIGNALS = {
+    signal.SIGSEGV: "crashed: it used memory that is not its own",
+    signal.SIGBUS: "crashed: a part of its memory or of the model's file could not be read",
+    signal.SIGILL: "crashed: this processor does not know one of its instructions",
+    signal.SIGFPE: "crashed in a calculation",
+    signal.SIGTRAP: "crashed on a check of its own",
+    signal.SIGABRT: "gave up on an error inside a library",
+    signal.SIGTERM: "was asked to end by another program",
+    signal.SIGINT: "was asked to end by another program",
+    signal.SIGHUP: "was asked to end by another program",
+    signal.SIGXCPU: "was ended by the system: it used its share of processor time",
+}
+_STATUSES = {
+    0: "ended by itself without an error",
+    1: "ended by an error",
+    2: "did not understand its options",
+    126: "could not be run: its program is not executable",
+    127: "could not be run: its program was not found",
+}
 _GPU_MEMORY = ("insufficient memory", "kiogpucommandbuffercallbackerroroutofmemory")
 
 
@@ -71,17 +90,9 @@ def from_exit(end: Exited | None, log: Path) -> Failure:
             "The server was killed from outside (signal 9), probably because memory ran out.",
             "Stop another server or choose a smaller model, then start it again.",
         )
-    elif end.signal is not None:
-        failure = Failure(
-            ErrorCode.SERVER_CRASHED,
-            f"The server was ended by {_signal_name(end.signal)}.",
-            "The log has the details.",
-        )
     else:
         failure = Failure(
-            ErrorCode.SERVER_CRASHED,
-            f"The server ended by itself (exit status {end.code}).",
-            "The log has the details.",
+            ErrorCode.SERVER_CRASHED, f"The server {_how(end)}.", "The log has the details."
         )
     return with_log(failure, log)
 
@@ -93,12 +104,23 @@ def with_log(failure: Failure, log: Path) -> Failure:
 
 def last_lines(log: Path) -> list[str]:
     """Return the last lines of a log that say something."""
-    lines = [line.rstrip() for line in files.tail(log, 16_384).splitlines()]
+    lines = [line.rstrip() for line in logfiles.tail(log, 16_384).splitlines()]
     return [line[:400] for line in lines if line][-_TAIL_LINES:]
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return f"signal {number} ({signal.Signals(number).name})"
-    except ValueError:
-        return f"signal {number}"
+def gave_up(failure: Failure, restarts: int) -> Failure:
+    """Return the failure of a server that is not started again by itself any more."""
+    return msgspec.structs.replace(
+        failure,
+        message=f"{failure.message} It was started again {restarts} times and now stays off.",
+    )
+
+
+def _how(end: Exited) -> str:
+    if end.signal is not None:
+        try:
+            number = signal.Signals(end.signal)
+        except ValueError:
+            return f"was ended by signal {end.signal}"
+        return f"{_SIGNALS.get(number, 'was ended')} (signal {end.signal}, {number.name})"
+    return f"{_STATUSES.get(end.code or 0, 'ended by itself')} (exit status {end.code})"

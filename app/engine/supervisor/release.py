@@ -24,6 +24,22 @@ async def port_is_free(port: int) -> bool:
     return True
 
 
+def while_ending(held: int, gone: int, less_used: int) -> int:
+    """Return how many of `held` bytes are back while the process ends.
+
+    `gone` is what the process has no more, `less_used` what the machine uses less. The process
+    loses its memory in any case; only the machine's figure shows that others can have it.
+    """
+    if held < WORTH_WATCHING_BYTES:
+        return _bounded(held, gone)
+    return _bounded(held, min(gone, less_used))
+
+
+def _bounded(held: int, back: int) -> int:
+    """Return `back` within 0 and `held`; other programs use memory too."""
+    return max(0, min(held, back))
+
+
 async def memory_released(
     held: int, used_before: int, used_now: Callable[[], int], tell: Callable[[int], None]
 ) -> int:
@@ -38,7 +54,7 @@ async def memory_released(
     deadline = asyncio.get_running_loop().time() + _MEMORY_S
     while True:
         used = await asyncio.to_thread(used_now)
-        released = max(0, min(held, used_before - used))
+        released = _bounded(held, used_before - used)
         tell(released)
         if released >= _ENOUGH * held or asyncio.get_running_loop().time() > deadline:
             return released

@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,12 @@ from app import files, paths
 
 _log = logging.getLogger("server")
 ID_FLAG = "--run-id"
-_PATIENCE_S = 5.0
+ID_VARIABLE = "MLX_MANAGER_RUN_ID"
+"""The same word in the environment: a server's children have it, too."""
+_PATIENCE_S = 10.0
+"""A runner without an owner ends itself within 8 s."""
+_KILL_S = 5.0
+_LOOK_S = 0.05
 _CLOCK_SLACK_S = 2.0
 """Creation times are rounded differently by different readers."""
 
@@ -40,14 +46,19 @@ def new_run_id() -> str:
     return secrets.token_hex(16)
 
 
-def write(server_id: str, pid: int, run_id: str, port: int | None) -> None:
-    """Record a live server. Blocks for a few milliseconds; failing is logged, not raised."""
+def write(server_id: str, pid: int, run_id: str, port: int | None) -> RunFile | None:
+    """Record a live server; None when that fails, which is logged. Blocks for some milliseconds."""
     try:
         record = RunFile(server_id, pid, psutil.Process(pid).create_time(), run_id, port)
         text = msgspec.json.encode(record).decode()
         files.write_atomically(_path(server_id), text, mode=0o600)
+    except psutil.NoSuchProcess:
+        _log.info("server %s ended before its run file was written", server_id)
+        return None
     except (OSError, psutil.Error) as error:
         _log.warning("server %s: no run file could be written (%s)", server_id, error)
+        return None
+    return record
 
 
 def remove(server_id: str) -> None:
@@ -58,20 +69,21 @@ def remove(server_id: str) -> None:
 def reap_leftovers() -> list[str]:
     """End every process that a run file proves to be ours; return the ids of their servers.
 
-    Blocks up to 6 s. A process that only shares the number is never signalled.
+    Blocks up to 15 s. A process that only shares the number is never signalled.
     """
-    ended: list[str] = []
+    found: list[RunFile] = []
     for path in sorted(_folder().glob("*.json")):
         try:
             record = msgspec.json.decode(path.read_bytes(), type=RunFile)
         except (OSError, msgspec.DecodeError):
             record = None
-        if record is not None and is_ours(record):
+        if record is not None and members(record):
             _log.warning("server %s was left over as process %d", record.server_id, record.pid)
-            _end_group(record.pid)
-            ended.append(record.server_id)
+            found.append(record)
         path.unlink(missing_ok=True)
-    return ended
+    end(*found, patience_s=_PATIENCE_S)
+    files.sweep_temporaries(_folder(), older_than_s=0.0)
+    return [record.server_id for record in found]
 
 
 def is_ours(record: RunFile) -> bool:
@@ -84,21 +96,82 @@ def is_ours(record: RunFile) -> bool:
         return False
 
 
-def _end_group(pid: int) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGTERM)
-        while time.monotonic() < deadline and _has_members(pid):
-            time.sleep(0.05)
-        os.killpg(pid, signal.SIGKILL)
+def members(record: RunFile) -> list[psutil.Process]:
+    """Return what still lives of a server's process group and is proved to be ours."""
+    if not _group_exists(record.pid):
+        return []
+    led_by_ours = is_ours(record)
+    if not led_by_ours and _lives(record.pid):
+        return []
+    return [
+        process
+        for process in psutil.process_iter()
+        if _is_member(process, record.pid) and (led_by_ours or _has_run_id(process, record))
+    ]
 
 
-def _has_members(group: int) -> bool:
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, ProcessLookupError):
-            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
-                return True
-    return False
+def end(*records: RunFile, patience_s: float) -> bool:
+    """Ask what lives of these servers to end, then kill it; return True when nothing is left.
+
+    Blocks up to `patience_s` and 5 s more.
+    """
+    _signal(records, signal.SIGTERM)
+    if _wait_gone(records, patience_s):
+        return True
+    _signal(records, signal.SIGKILL)
+    return _wait_gone(records, _KILL_S)
+
+
+def _wait_gone(records: Collection[RunFile], timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while any(members(record) for record in records):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_S)
+    return True
+
+
+def _signal(records: Collection[RunFile], number: signal.Signals) -> None:
+    # One by one, since psutil looks at the birth of each once more; a group has no such proof.
+    for record in records:
+        for process in members(record):
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(number)
+
+
+def _group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
+
+
+def _is_member(process: psutil.Process, group: int) -> bool:
+    try:
+        in_group = os.getpgid(process.pid) == group
+        return in_group and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, ProcessLookupError, PermissionError):
+        return False
+
+
+def _has_run_id(process: psutil.Process, record: RunFile) -> bool:
+    try:
+        is_younger = process.create_time() > record.created - _CLOCK_SLACK_S
+        return is_younger and process.environ().get(ID_VARIABLE) == record.run_id
+    except (psutil.Error, OSError):
+        return False
 
 
 def _folder() -> Path:

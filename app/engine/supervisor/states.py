@@ -10,7 +10,7 @@ TRANSITIONS: dict[ServerState, frozenset[ServerState]] = {
     _S.READY: frozenset({_S.BUSY, _S.STALLED, _S.STOPPING, _S.FAILED, _S.BACKING_OFF}),
     _S.BUSY: frozenset({_S.READY, _S.STALLED, _S.STOPPING, _S.FAILED, _S.BACKING_OFF}),
     _S.STALLED: frozenset({_S.READY, _S.BUSY, _S.STOPPING, _S.FAILED, _S.BACKING_OFF}),
-    _S.STOPPING: frozenset({_S.STARTING, _S.STOPPED, _S.FAILED}),
+    _S.STOPPING: frozenset({_S.STARTING, _S.STOPPED, _S.FAILED, _S.BACKING_OFF}),
     _S.FAILED: frozenset({_S.STARTING}),
     _S.BACKING_OFF: frozenset({_S.STARTING, _S.STOPPED}),
 }

@@ -3,45 +3,58 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from app import paths
 from app.engine.bus import Bus
 from app.engine.readers.machine import read_used_memory
 from app.engine.runtimes.base import Runtime
 from app.engine.sampler import Sampler, Target
-from app.engine.supervisor import budget
+from app.engine.supervisor import budget, demand, logfiles
 from app.engine.supervisor.clock import SleepClock
 from app.engine.supervisor.preflight import Launch
 from app.engine.supervisor.task import ServerTask
+from app.engine.supervisor.watchdog import PATIENCE_S
 from app.gateway.directory import Served, Upstream
 from app.wire.child import RunnerStats
 from app.wire.errors import AppError, ErrorCode
 from app.wire.events import MachineSample, SampleValues
 from app.wire.nouns import Profile, Server
+from app.wire.policy import policy_flag
 
 _log = logging.getLogger("server")
 _SLACK_S = 2.0
 """What the end of a server may take beyond its patience."""
+_LOGS_S = 10.0
+"""How often the logs of running servers are looked at for their size."""
 
 
 class Supervisor:
     """Keeps one task for each server. All methods belong to the engine's loop."""
 
     def __init__(
-        self, bus: Bus, runtimes: dict[str, Runtime], sampler: Sampler, cache: Path
+        self,
+        bus: Bus,
+        runtimes: dict[str, Runtime],
+        sampler: Sampler,
+        cache: Path,
+        *,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.bus = bus
         self.runtimes = runtimes
         self.cache = cache
+        self.patience_s = patience_s
+        """The shortest silence of a working server that means a stall."""
         self._sampler = sampler
         self._tasks: dict[str, ServerTask] = {}
         self._budgets: dict[str, budget.Budget] = {}
         self._is_closing = False
         self._clock = SleepClock()
-        self._used = 0
+        self._cutting: asyncio.Task[None] | None = None
+        self._logs_at = 0.0
 
     def start(self, profile_id: str) -> Server:
         """Make sure that the profile's server runs. Raises AppError for an unusable profile."""
@@ -73,7 +86,9 @@ class Supervisor:
         # Before the wait: a start meanwhile makes another task, whose server must stay.
         del self._tasks[server_id]
         self.bus.remove(task.server)
+        self._budgets.pop(server_id, None)
         await task.close()
+        await asyncio.to_thread(logfiles.drop_crash, task.log)
 
     async def settled(self, server_id: str, timeout_s: float) -> Server:
         """Return the server once it is ready, stopped or failed, or after the time-out."""
@@ -83,7 +98,7 @@ class Supervisor:
         """Return the log of a profile's server, which may not exist yet."""
         if server_id not in self._tasks and server_id not in self.bus.profiles:
             raise _unknown_server(server_id)
-        return log_file(server_id)
+        return logfiles.log_file(server_id)
 
     def ready(self) -> list[Upstream]:
         """Return where the gateway may send requests, the most recently started first."""
@@ -101,10 +116,37 @@ class Supervisor:
         """Return every usable profile, for the gateway's list of models."""
         ready = {upstream.profile_id: upstream for upstream in self.ready()}
         return [
-            Served(p.name, p.model, p.id in ready, self._created(p.id))
+            Served(
+                p.name, p.model, p.id in ready, self._created(p.id), p.id,
+                policy_flag(p.policy, "start_on_request"),
+            )
             for p in self.bus.profiles.values()
             if p.fault is None
-        ]
+        ]  # fmt: skip
+
+    async def ensure(self, profile_id: str) -> Upstream:
+        """Start the profile's server unless it runs, and wait until it is ready.
+
+        Raises AppError when the start fails. A caller that stops waiting does not stop the start.
+        """
+        task = self._task_for(profile_id)
+        if demand.needs_start(task.server):
+            task.request_start()
+        server = await task.settled(demand.LONGEST_START_S)
+        for upstream in self.ready():
+            if upstream.profile_id == profile_id:
+                return upstream
+        raise demand.not_started(server)
+
+    def stop_idle(self, open_requests: Callable[[str], int]) -> None:
+        """Stop the servers whose profiles want that after so long without a request."""
+        now = time.monotonic()
+        for server_id, task in self._tasks.items():
+            idle_s = task.idle_s(now)
+            is_due = demand.is_idle_too_long(self.bus.profiles.get(server_id), idle_s)
+            if is_due and not open_requests(server_id):
+                _log.info("server %s was idle for %.0f min", server_id, idle_s / 60)
+                task.request_stop()
 
     async def close(self) -> None:
         """Stop all servers at the same time and wait until their processes are gone."""
@@ -115,16 +157,22 @@ class Supervisor:
         await asyncio.gather(*waits)
         await asyncio.gather(*(task.close() for task in self._tasks.values()))
         self._tasks.clear()
+        if self._cutting is not None:
+            await self._cutting
 
     def tick(self, now: float, machine: MachineSample, values: dict[str, SampleValues]) -> None:
         """Look after all servers with the figures of this second; `now` is monotonic."""
         woke = self._clock.has_jumped(now, time.time())
         if woke:
             _log.info("the clocks jumped, probably after sleep; silence does not count for a while")
-        self._used = machine.memory_used_bytes
         for task in tuple(self._tasks.values()):
             memory = values.get(task.server.id, {}).get("memory_bytes")
-            task.tick(now, memory=memory, used=self._used, woke=woke)
+            task.tick(now, memory=memory, used=machine.memory_used_bytes, woke=woke)
+        if now - self._logs_at >= _LOGS_S and (self._cutting is None or self._cutting.done()):
+            self._logs_at = now
+            logs = [t.log for t in self._tasks.values() if t.server.state.has_process]
+            cut = asyncio.to_thread(logfiles.shorten_all, logs)
+            self._cutting = asyncio.create_task(cut, name="cut-logs")
 
     def used_memory(self) -> int:
         """Return the machine's used memory in bytes; may block a few milliseconds."""
@@ -192,7 +240,8 @@ class Supervisor:
             )
         task = self._tasks.get(profile_id)
         if task is None:
-            task = self._tasks[profile_id] = ServerTask(profile, self, log_file(profile_id))
+            log = logfiles.log_file(profile_id)
+            task = self._tasks[profile_id] = ServerTask(profile, self, log)
         return task
 
     def _known(self, server_id: str) -> ServerTask:
@@ -204,11 +253,6 @@ class Supervisor:
     def _created(self, profile_id: str) -> float:
         task = self._tasks.get(profile_id)
         return (task.server.started_at or 0.0) if task is not None else 0.0
-
-
-def log_file(server_id: str) -> Path:
-    """Return where a server's log is written."""
-    return paths.logs() / "servers" / f"{server_id}.log"
 
 
 def _unknown_server(server_id: str) -> AppError:

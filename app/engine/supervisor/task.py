@@ -1,19 +1,26 @@
 """One server: its state, and the task that takes it from start to end."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from app import files
-from app.engine.bus import Bus
-from app.engine.runtimes.base import Runtime
-from app.engine.supervisor import preflight, probe, reasons, release, runfile, states
-from app.engine.supervisor.backoff import RestartBudget
+from app.engine.supervisor import (
+    backoff,
+    logfiles,
+    preflight,
+    probe,
+    reasons,
+    release,
+    runfile,
+    states,
+)
+from app.engine.supervisor.context import Context
 from app.engine.supervisor.life import Life
 from app.engine.supervisor.preflight import grace_s
 from app.engine.supervisor.watchdog import Verdict, Watchdog
@@ -31,39 +38,10 @@ from app.wire.child import (
 )
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import Failure, Phase, Profile, Server, ServerState
-from app.wire.policy import ON_CRASH, policy_flag, policy_text
+from app.wire.policy import policy_flag
 
 _log = logging.getLogger("server")
-_KEPT_LOGS = 3
 PROBE_EVERY_S = 600.0
-
-
-class Context(Protocol):
-    """What a server task needs of the engine."""
-
-    bus: Bus
-    runtimes: dict[str, Runtime]
-    cache: Path
-
-    def on_stats(self, server_id: str, stats: RunnerStats) -> None:
-        """Take the figures that the runner reports."""
-        ...
-
-    def on_process(self) -> None:
-        """Learn that a server has a process now, or has none any more."""
-        ...
-
-    def on_gpu_limit(self, limit_bytes: int) -> None:
-        """Take what Metal lets the GPU use."""
-        ...
-
-    def within_budget(self, profile: Profile, launch: preflight.Launch) -> preflight.Launch:
-        """Give a start its share of the memory."""
-        ...
-
-    def used_memory(self) -> int:
-        """Return the machine's used memory in bytes; may block a few milliseconds."""
-        ...
 
 
 class ServerTask:
@@ -82,11 +60,12 @@ class ServerTask:
         self._ending = False
         self._problem: Failure | None = None
         self._loaded = False
-        self._run_id = ""
         self._memory = 0
         self._used_before = 0
-        self._watchdog = Watchdog(time.monotonic())
-        self._budget = RestartBudget()
+        self._watchdog = Watchdog(time.monotonic(), patience_s=context.patience_s)
+        self._ready_since: float | None = None
+        self._retry_at = 0.0
+        self._budget = backoff.RestartBudget()
         self._probed_at = time.monotonic()
         self._probe: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -131,6 +110,11 @@ class ServerTask:
                 break
         return self.server
 
+    def idle_s(self, now: float) -> float:
+        """Return for how long it has been ready without a request; `now` is monotonic."""
+        is_idle = self.server.state is ServerState.READY
+        return now - self._watchdog.active_at if is_idle else 0.0
+
     @property
     def patience_s(self) -> float:
         """How long its process may take to end by itself."""
@@ -151,11 +135,14 @@ class ServerTask:
         """
         if woke:
             self._watchdog.forgive(now)
-        if self.server.state is ServerState.STOPPING and memory is not None:
-            self._tell_released(max(0, (self.server.held_bytes or 0) - int(memory)))
+        held = self.server.held_bytes
+        if self.server.state is ServerState.STOPPING and held and memory is not None:
+            less_used = self._used_before - used
+            self._tell_released(release.while_ending(held, held - int(memory), less_used))
+        if self.server.state is ServerState.STARTING or self.server.state.serves:
+            self._memory, self._used_before = int(memory or 0), used
         if not self.server.state.serves:
             return
-        self._memory, self._used_before = int(memory or 0), used
         verdict = self._watchdog.verdict(now)
         self._show(verdict, now)
         if verdict is Verdict.IDLE and self.server.state is ServerState.READY:
@@ -172,14 +159,16 @@ class ServerTask:
             except Exception:  # noqa: BLE001 - server task
                 _log.exception("server %s: the supervisor failed", self.server.id)
                 self._wanted = False
-                self._fail(Failure(ErrorCode.INTERNAL, "An error in the app ended this server."))
+                if ServerState.FAILED in states.TRANSITIONS[self.server.state]:
+                    text = "An error in the app ended this server."
+                    self._fail(Failure(ErrorCode.INTERNAL, text))
             if self.server.state.is_active:
                 self._become(ServerState.STOPPED, phase=None)
 
     async def _live(self) -> None:
         """Run one process from start to end."""
         self._ending = self._loaded = False
-        self._problem = None
+        self._problem = self._ready_since = None
         try:
             launch, deadline_s = await asyncio.to_thread(self._prepare)
             launch = self._context.within_budget(self._profile, launch)
@@ -208,9 +197,12 @@ class ServerTask:
         finally:
             timer.cancel()
             self._life = None
-            await asyncio.to_thread(runfile.remove, self.server.id)
         await self._prove_release()
-        self._conclude(life.exit)
+        if self._ending:
+            await asyncio.to_thread(logfiles.end_clean, self.log)
+            self._conclude_stop()
+        else:
+            self._conclude_crash(await asyncio.to_thread(self._why, life.exit))
 
     def _prepare(self) -> tuple[preflight.Launch, float]:
         context = self._context
@@ -222,13 +214,11 @@ class ServerTask:
             )
         self._profile = profile
         folder = preflight.resolve_model(profile.model, context.bus.models, context.cache)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        files.rotate(self.log, keep=_KEPT_LOGS)
+        logfiles.begin(self.log)
         self.token = secrets.token_urlsafe(24)
-        self._run_id = runfile.new_run_id()
         launch = preflight.make_launch(
             profile, context.runtimes[profile.runtime], folder,
-            token=self.token, log=self.log, run_id=self._run_id,
+            token=self.token, log=self.log, run_id=runfile.new_run_id(),
         )  # fmt: skip
         return launch, preflight.start_deadline_s(folder)
 
@@ -250,10 +240,12 @@ class ServerTask:
                 pass
 
     def _advance(self, event: Spawned | Importing | Loading | Listening | Loaded) -> None:
+        if self.server.state not in (ServerState.STARTING, ServerState.STOPPING):
+            # A server that is up has no more phases, whatever it writes.
+            return
         match event:
             case Spawned(pid=pid):
                 self._update(pid=pid)
-                runfile.write(self.server.id, pid, self._run_id, None)
             case Importing():
                 self._update(phase=Phase.IMPORTING)
             case Loading():
@@ -270,8 +262,8 @@ class ServerTask:
         server = self.server
         is_complete = self._loaded and server.port is not None and self._problem is None
         if is_complete and server.state is ServerState.STARTING:
-            self._watchdog = Watchdog(time.monotonic())
-            self._probed_at = time.monotonic()
+            now = self._ready_since = self._probed_at = time.monotonic()
+            self._watchdog = Watchdog(now, patience_s=self._context.patience_s)
             self._become(ServerState.READY, phase=None, ready_at=time.time())
             seconds = time.time() - (server.started_at or time.time())
             _log.info("server %s ready in %.1f s on port %s", server.id, seconds, server.port)
@@ -292,6 +284,7 @@ class ServerTask:
         self._become(shown, failure=failure)
         if policy_flag(self._profile.policy, "restart_stalled") and self._life is not None:
             self._problem = failure
+            self._become(ServerState.STOPPING, held_bytes=self._memory or None)
             self._life.stop(self.patience_s)
 
     def _probe_if_due(self, now: float) -> None:
@@ -305,16 +298,16 @@ class ServerTask:
 
     async def _ask(self) -> None:
         port, token, watchdog = self.server.port, self.token, self._watchdog
+        pulses = watchdog.pulses
         if port is not None and not await probe.answers(port, token):
-            watchdog.probe_failed()
+            watchdog.probe_failed(pulses)
 
     def _end_life(self, patience_s: float | None) -> None:
         if not self.server.state.has_process:
             return
         self._ending = True
         if self.server.state is not ServerState.STOPPING:
-            held = self._memory if self.server.state.serves else None
-            self._become(ServerState.STOPPING, phase=None, held_bytes=held, released_bytes=None)
+            self._become(ServerState.STOPPING, phase=None, held_bytes=self._memory or None)
         if self._life is not None:
             self._life.stop(self.patience_s if patience_s is None else patience_s)
 
@@ -331,7 +324,7 @@ class ServerTask:
         """Let a stop count as done only when port and memory have come back."""
         port, held = self.server.port, self.server.held_bytes
         if port is not None and not await release.port_is_free(port):
-            _log.error("server %s is gone, but its port %d is still held", self.server.id, port)
+            _log.warning("server %s is gone, but its port %d is still held", self.server.id, port)
         if held:
             released = await release.memory_released(
                 held, self._used_before, self._context.used_memory, self._tell_released
@@ -340,56 +333,65 @@ class ServerTask:
         self._memory = 0
 
     def _tell_released(self, released: int) -> None:
+        # Other programs take memory meanwhile; what has come back once has come back.
+        released = max(released, self.server.released_bytes or 0)
         if released != self.server.released_bytes:
             self._update(released_bytes=released)
 
-    def _conclude(self, end: Exited | None) -> None:
-        if self._ending:
-            self._update(pid=None, port=None)
-            if self._wanted:
-                self._become(
-                    ServerState.STARTING, phase=Phase.SPAWNING, restarts=self.server.restarts + 1
-                )
-            return
+    def _conclude_stop(self) -> None:
+        self._update(pid=None, port=None)
+        if self._wanted:
+            self._become(
+                ServerState.STARTING, phase=Phase.SPAWNING, restarts=self.server.restarts + 1
+            )
+
+    def _why(self, end: Exited | None) -> Failure:
+        """Return why it ended, and keep its log. Blocks for some milliseconds."""
+        logfiles.keep_crash(self.log)
         if self._problem is not None:
-            failure = reasons.with_log(self._problem, self.log)
-        else:
-            failure = reasons.from_exit(end, self.log)
-        delay_s = self._restart_delay_s(failure)
-        if delay_s is None:
+            return reasons.with_log(self._problem, self.log)
+        return reasons.from_exit(end, self.log)
+
+    def _conclude_crash(self, failure: Failure) -> None:
+        if self._ending:
+            # Stopped or restarted by the user while its log was read.
+            self._conclude_stop()
+            return
+        if not self._may_restart(failure):
             self._fail(failure)
             return
+        now = time.monotonic()
+        ready_for_s = now - self._ready_since if self._ready_since is not None else 0.0
+        delay_s = self._budget.next_delay_s(now, ready_for_s=ready_for_s)
+        if delay_s is None:
+            self._fail(reasons.gave_up(failure, self._budget.used))
+            return
         _log.warning("server %s: %s Next try in %.0f s.", self.server.id, failure.message, delay_s)
+        self._retry_at = asyncio.get_running_loop().time() + delay_s
         self._become(
             ServerState.BACKING_OFF, phase=None, failure=failure, pid=None, port=None,
             next_try_at=time.time() + delay_s,
         )  # fmt: skip
 
-    def _restart_delay_s(self, failure: Failure) -> float | None:
-        """Return how long to wait before the next try; None when there is to be none."""
-        if not self._wanted or policy_text(self._profile.policy, "auto_restart") != ON_CRASH:
-            return None
-        if failure.code not in reasons.HEALING:
-            return None
-        ready_at = self.server.ready_at
-        if ready_at is None and self._budget.used:
-            # Twice in a row not even ready: more of the same.
-            return None
-        ready_for_s = time.time() - ready_at if ready_at is not None else 0.0
-        return self._budget.next_delay_s(time.monotonic(), ready_for_s=ready_for_s)
+    def _may_restart(self, failure: Failure) -> bool:
+        if not self._wanted or not backoff.is_wanted(self._profile.policy, failure):
+            return False
+        # Twice in a row not even ready: more of the same.
+        return self._ready_since is not None or not self._budget.used
 
     async def _back_off(self) -> None:
         """Wait for the next try, a start or a stop by the user, whichever comes first."""
         if self.server.state is not ServerState.BACKING_OFF:
             return
-        left = (self.server.next_try_at or 0.0) - time.time()
-        try:
-            await asyncio.wait_for(self._wake.wait(), max(0.0, left))
-        except TimeoutError:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._retry_at):
+                await self._wake.wait()
+        self._wake.clear()
+        # The user may have decided in the moment in which the time was over.
+        if self.server.state is ServerState.BACKING_OFF:
             self._become(
                 ServerState.STARTING, phase=Phase.SPAWNING, restarts=self.server.restarts + 1
             )
-        self._wake.clear()
 
     def _fail(self, failure: Failure) -> None:
         self._wanted = False

@@ -54,9 +54,9 @@ class Watchdog:
         self._reported_at = now
         self._active_at = now
 
-    def probe_failed(self) -> None:
-        """Take notice that a probe got no token; the next pulse clears it."""
-        self._probe_failed_at = self._pulses
+    def probe_failed(self, pulses_before: int) -> None:
+        """Take notice that a probe got no token; a pulse since it was sent clears it."""
+        self._probe_failed_at = pulses_before
 
     def limit_s(self) -> float:
         """Return the silence that means a stall; slow servers get more than the patience."""
@@ -75,7 +75,7 @@ class Watchdog:
     def verdict(self, now: float) -> Verdict:
         """Return how the server does now."""
         if self._probe_failed_at is not None:
-            if self._probe_failed_at == self._pulses:
+            if self._probe_failed_at == self.pulses:
                 return Verdict.STALLED
             self._probe_failed_at = None
         if now >= self._forgiven_until and self.silent_s(now) > self.limit_s():
@@ -84,5 +84,6 @@ class Watchdog:
         return Verdict.BUSY if is_busy else Verdict.IDLE
 
     @property
-    def _pulses(self) -> int:
+    def pulses(self) -> int:
+        """Signs of life that were reported so far."""
         return self._stats.pulses if self._stats is not None else 0

@@ -1,0 +1,142 @@
+"""Counts requests for each server, and remembers the last of them; holds no text of anybody."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from app.wire.requests import RequestRecord, RequestState
+
+REMEMBERED = 1000
+_FOR_QUANTILES = 200
+
+
+@dataclass(slots=True)
+class _Server:
+    """Figures of one server since the engine's start."""
+
+    open: int = 0
+    waiting: int = 0
+    ends: Counter[RequestState] = field(default_factory=Counter[RequestState])
+    first_s: deque[float] = field(default_factory=lambda: deque[float](maxlen=_FOR_QUANTILES))
+    whole_s: deque[float] = field(default_factory=lambda: deque[float](maxlen=_FOR_QUANTILES))
+
+
+class Meter:
+    """Follows one request."""
+
+    def __init__(self, record: RequestRecord, server: _Server, clock: Callable[[], float]) -> None:
+        self._record = record
+        self._server = server
+        self._clock = clock
+        self._began = clock()
+        self._state = RequestState.WAITING
+        self._first_s: float | None = None
+        self._whole_s: float | None = None
+        self._tokens: tuple[int | None, int | None] = (None, None)
+        server.open += 1
+        server.waiting += 1
+
+    @property
+    def server_id(self) -> str:
+        """The profile's id."""
+        return self._record.server
+
+    def first(self) -> None:
+        """Take notice of the first token."""
+        if self._state is RequestState.WAITING:
+            self._state = RequestState.ANSWERING
+            self._first_s = self._clock() - self._began
+            self._server.waiting -= 1
+            self._server.first_s.append(self._first_s)
+
+    def count(self, prompt_tokens: int | None, completion_tokens: int | None) -> None:
+        """Take the token counts that the server tells at the end."""
+        self._tokens = (prompt_tokens, completion_tokens)
+
+    def end(self, state: RequestState) -> None:
+        """Close the request with its last state; later calls change nothing."""
+        if not self._state.is_open:
+            return
+        self._server.open -= 1
+        self._server.waiting -= self._state is RequestState.WAITING
+        self._server.ends[state] += 1
+        self._state = state
+        self._whole_s = self._clock() - self._began
+        if state is RequestState.DONE:
+            self._server.whole_s.append(self._whole_s)
+
+    def record(self) -> RequestRecord:
+        """Return what is known now."""
+        old = self._record
+        prompt, completion = self._tokens
+        return RequestRecord(
+            old.at, old.client, old.server, old.profile, old.model, self._state, prompt,
+            completion, self._first_s, self._whole_s, self._tokens_per_s(),
+        )  # fmt: skip
+
+    def _tokens_per_s(self) -> float | None:
+        tokens = self._tokens[1]
+        if tokens is None or tokens < 2 or self._first_s is None or self._whole_s is None:
+            return None
+        span_s = self._whole_s - self._first_s
+        return (tokens - 1) / span_s if span_s > 0 else None
+
+
+class Ledger:
+    """All requests for completions. `clock` is monotonic, in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._servers: dict[str, _Server] = {}
+        self._last: deque[Meter] = deque(maxlen=REMEMBERED)
+
+    def begin(self, *, client: str, server_id: str, profile: str, model: str) -> Meter:
+        """Return the meter of a new request."""
+        record = RequestRecord(time.time(), client, server_id, profile, model, RequestState.WAITING)
+        server = self._servers.setdefault(server_id, _Server())
+        self._last.append(Meter(record, server, self._clock))
+        return self._last[-1]
+
+    def open_requests(self, server_id: str) -> int:
+        """Return how many requests for this server are open, those that wait for its start too."""
+        server = self._servers.get(server_id)
+        return server.open if server is not None else 0
+
+    def figures(self, server_id: str) -> dict[str, float | None]:
+        """Return the metrics of a server that are counted here; names of `app.wire.metrics`."""
+        server = self._servers.get(server_id) or _Server()
+        return {
+            "requests_waiting": server.waiting,
+            "requests_failed": server.ends[RequestState.FAILED] + server.ends[RequestState.REFUSED],
+            "ttft_p50_s": _quantile(server.first_s, 0.5),
+            "ttft_p95_s": _quantile(server.first_s, 0.95),
+            "latency_p50_s": _quantile(server.whole_s, 0.5),
+            "latency_p95_s": _quantile(server.whole_s, 0.95),
+        }
+
+    def ends(self) -> dict[str, dict[RequestState, int]]:
+        """Return by server how many requests ended how since the engine's start."""
+        closed = [state for state in RequestState if not state.is_open]
+        return {
+            name: {state: server.ends[state] for state in closed}
+            for name, server in self._servers.items()
+        }
+
+    def last(self, count: int, server_id: str | None = None) -> list[RequestRecord]:
+        """Return the last requests, the newest first; of one server if it is named."""
+        found: list[RequestRecord] = []
+        for meter in reversed(self._last):
+            if len(found) >= count:
+                break
+            if server_id is None or meter.server_id == server_id:
+                found.append(meter.record())
+        return found
+
+
+def _quantile(values: Sequence[float], share: float) -> float | None:
+    """Return the smallest value that `share` of all do not exceed, None without values."""
+    if not values:
+        return None
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(len(ranked) * share))]

@@ -1,0 +1,171 @@
+"""One request for a completion, from the choice of its server to the end of its answer."""
+
+import asyncio
+import logging
+import time
+
+from app.gateway.answer import Answer
+from app.gateway.completion import Completion, upstream_request
+from app.gateway.directory import Served, Upstream
+from app.gateway.errors import RETRY_AFTER_S, RequestError
+from app.gateway.exchange import Exchange
+from app.gateway.gathering import Gathering
+from app.gateway.head import RequestHead
+from app.gateway.routing import choose
+from app.gateway.shared import Shared
+from app.gateway.writer import AnswerWriter
+from app.wire.errors import AppError, ErrorCode
+from app.wire.requests import RequestState
+
+log = logging.getLogger("gateway")
+
+_CHAT = "/v1/chat/completions"
+_REFUSALS = (ErrorCode.BAD_REQUEST, ErrorCode.TOO_MANY_REQUESTS)
+
+
+class Relay:
+    """Has the request answered through `writer`. Raises RequestError if no server can be chosen."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        request: RequestHead,
+        completion: Completion,
+        writer: AnswerWriter,
+        client: str,
+    ) -> None:
+        self._shared = shared
+        self._request = request
+        self._completion = completion
+        self._writer = writer
+        self._exchange: Exchange | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_paused = False
+        target = choose(shared.directory, completion.model)
+        name = target.name if isinstance(target, Served) else target.profile_name
+        is_full = shared.ledger.open_requests(target.profile_id) >= shared.requests_per_server()
+        self._meter = shared.ledger.begin(
+            client=client, server_id=target.profile_id, profile=name, model=target.model
+        )
+        log.debug("%s goes to %s", request.path, name)
+        if is_full:
+            self._meter.end(RequestState.REFUSED)
+            raise _too_many(name)
+        if isinstance(target, Served):
+            self._starting = asyncio.create_task(self._start(target), name=f"start of {name}")
+        else:
+            self._send(target)
+
+    def drop(self) -> None:
+        """Hang up at once, in whatever phase; the writer hears nothing more."""
+        self._meter.end(RequestState.HUNG_UP)
+        self._disarm()
+        if self._starting is not None:
+            self._starting.cancel()
+        if self._exchange is not None:
+            self._exchange.drop()
+
+    def finish(self) -> None:
+        """Take notice that the writer has sent the last byte."""
+        self._disarm()
+        error = self._writer.error
+        if error is None:
+            self._meter.end(RequestState.DONE)
+        else:
+            is_refused = error.code in _REFUSALS
+            self._meter.end(RequestState.REFUSED if is_refused else RequestState.FAILED)
+
+    def pause(self) -> None:
+        """Take nothing more from the server until `resume`."""
+        self._is_paused = True
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume(self) -> None:
+        """Take what the server sends again."""
+        self._is_paused = False
+        if self._exchange is not None:
+            self._exchange.resume()
+
+    def _send(self, upstream: Upstream) -> None:
+        completion, directory = self._completion, self._shared.directory
+        is_chat = self._request.path == _CHAT
+        gathers = completion.is_gathered
+        client = Gathering(self._writer, is_chat=is_chat) if gathers else self._writer
+        answer = Answer(
+            client,
+            server=upstream.profile_name,
+            model=completion.model or upstream.profile_name,
+            hides_usage=completion.is_stream and not completion.wants_usage,
+            meter=self._meter,
+        )
+        self._exchange = Exchange(
+            client,
+            upstream,
+            upstream_request(self._request, completion, upstream),
+            answer,
+            lambda: upstream in directory.ready(),
+        )
+        if completion.is_stream:
+            self._arm(self._shared.limits.ping_s)
+
+    async def _start(self, served: Served) -> None:
+        try:
+            self._send(await self._started(served))
+        except AppError as error:
+            self._writer.send_error(_not_started(error))
+        except Exception:  # boundary of a request: the client must get an answer
+            log.exception("request failed")
+            self._writer.send_error(RequestError(ErrorCode.INTERNAL, "The request failed."))
+
+    async def _started(self, served: Served) -> Upstream:
+        """Wait for the server; a client of a stream hears of it, so that it does not give up."""
+        work = asyncio.ensure_future(self._shared.directory.ensure(served.profile_id))
+        try:
+            while True:
+                await asyncio.wait((work,), timeout=self._shared.limits.starting_s)
+                if work.done():
+                    return work.result()
+                if self._completion.is_stream:
+                    # Not earlier: until here a failure still gets a status of its own.
+                    self._writer.start_events()
+                    self._writer.send_events(b": starting\n\n")
+        finally:
+            work.cancel()
+
+    def _ping(self) -> None:
+        ping_s = self._shared.limits.ping_s
+        writer = self._writer
+        silent_s = time.monotonic() - writer.written_at
+        # The events of a writer are complete, so this never falls into one.
+        if writer.has_events and not self._is_paused and silent_s >= ping_s:
+            writer.send_events(b": ping\n\n")
+            silent_s = 0.0
+        self._arm(max(ping_s - silent_s, ping_s / 100) if writer.has_events else ping_s)
+
+    def _arm(self, delay_s: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._ping)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _too_many(name: str) -> RequestError:
+    return RequestError(
+        ErrorCode.TOO_MANY_REQUESTS,
+        f"{name} has too many open requests.",
+        hint="Try again later, or raise the limit in the settings.",
+        headers=(("Retry-After", str(RETRY_AFTER_S)),),
+    )
+
+
+def _not_started(error: AppError) -> RequestError:
+    return RequestError(
+        ErrorCode.SERVER_NOT_READY,
+        error.message,
+        hint=error.hint,
+        headers=(("Retry-After", str(RETRY_AFTER_S)),),
+    )

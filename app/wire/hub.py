@@ -1,0 +1,238 @@
+"""Models on the hub, whether they fit this computer, and the lines of the hub worker."""
+
+from enum import StrEnum
+
+import msgspec
+
+from app.wire.nouns import Failure
+
+PAGE_SIZE = 30
+"""Models in one page of a search."""
+MAX_CONTEXT = 10_000_000
+"""The longest context in tokens that a fit can be asked for."""
+
+
+class HubSort(StrEnum):
+    """How the models of a search are ordered."""
+
+    TRENDING = "trending"
+    DOWNLOADS = "downloads"
+    LIKES = "likes"
+    UPDATED = "updated"
+    SIZE = "size"
+    """Smallest first, within each page: the hub itself cannot sort by size."""
+
+
+class Verdict(StrEnum):
+    """Whether a model fits the memory."""
+
+    FITS = "fits"
+    TIGHT = "tight"
+    TOO_BIG = "too_big"
+    UNSUPPORTED = "unsupported"
+    UNKNOWN = "unknown"
+
+
+class Fit(msgspec.Struct, frozen=True):
+    """Whether a model fits the memory of the engine's computer now, with the arithmetic."""
+
+    verdict: Verdict
+    sentence: str
+    """The arithmetic or the reason, for people; GB are 2^30 bytes."""
+    context: int
+    """Tokens that the cache is counted for."""
+    weights_bytes: int | None = None
+    cache_bytes: int | None = None
+    """None where the shape of the cache is not known; then it is not counted."""
+    runtime_bytes: int = 0
+    """Working memory beside weights and cache."""
+    others_bytes: int = 0
+    """What running model servers hold."""
+    limit_bytes: int = 0
+    """What Metal lets the GPU use, or all memory where there is no Metal."""
+    largest_context: int | None = None
+    """The longest context that fits now, at most the model's own; None where not even a short one
+    fits, or where that is not known."""
+
+
+class CachePart(msgspec.Struct, frozen=True):
+    """Layers whose caches grow alike."""
+
+    bytes_per_token: int
+    """All layers of the part together."""
+    window: int | None = None
+    """Tokens after which they stop growing."""
+
+
+class CacheShape(msgspec.Struct, frozen=True):
+    """How the cache of one conversation grows with its tokens."""
+
+    parts: tuple[CachePart, ...]
+    fixed_bytes: int = 0
+    """State that does not grow."""
+    is_measured: bool = False
+    """True when mlx-lm's own classes gave it, False when it is a formula's."""
+
+
+class ModelShape(msgspec.Struct, frozen=True):
+    """What the memory of a model depends on."""
+
+    weights_bytes: int | None = None
+    """From file sizes."""
+    cache: CacheShape | None = None
+    context_length: int | None = None
+    """Tokens; what the model was made for."""
+
+
+class HubModel(msgspec.Struct, frozen=True):
+    """A model on the hub."""
+
+    id: str
+    author: str
+    name: str
+    likes: int = 0
+    downloads: int = 0
+    """Of the last 30 days."""
+    updated_at: float | None = None
+    """Seconds since the epoch."""
+    trending: float | None = None
+    size_bytes: int | None = None
+    """What a download fetches. Known from the hub's list of files only, never guessed."""
+    quantization: str | None = None
+    parameters: int | None = None
+    """Exact once mlx-lm's own classes were looked at; until then the number in the model's name."""
+    family: str | None = None
+    """The `model_type` of its config.json."""
+    context_length: int | None = None
+    tags: tuple[str, ...] = ()
+    """For chips: vision, tools, reasoning, embedding."""
+    licence: str | None = None
+    gated: bool = False
+    """True when its authors want to be asked before a download."""
+    supported: bool | None = None
+    """Whether the installed mlx-lm can load it; None where that cannot be told."""
+    reason: str = ""
+    """Why it is not supported, or why that cannot be told."""
+    shape: ModelShape | None = None
+    """None until the details were looked at."""
+    fit: Fit | None = None
+    """None until the details were looked at."""
+
+
+class HubQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A search of the hub."""
+
+    text: str = ""
+    """Words of the name, an id, or the address of a model's page."""
+    sort: HubSort = HubSort.TRENDING
+    author: str = ""
+    quantization: str = ""
+    """As in HubModel.quantization, such as `4-bit`."""
+    tag: str = ""
+    """One of HubModel.tags."""
+    supported: bool = False
+    """True leaves out what the installed mlx-lm cannot load."""
+    cursor: str = ""
+    """`next_cursor` of the page before."""
+    details: int = 0
+    """For so many of the first rows, sizes and fits are looked up if they are not known yet."""
+
+
+class HubPage(msgspec.Struct, frozen=True):
+    """A page of a search."""
+
+    models: tuple[HubModel, ...]
+    next_cursor: str | None = None
+    notice: str = ""
+    """Something to know about the answer, such as a rejected token."""
+
+
+class HubFile(msgspec.Struct, frozen=True):
+    """A file of a model on the hub."""
+
+    name: str
+    size_bytes: int | None = None
+
+
+class HubDetails(msgspec.Struct, frozen=True):
+    """Everything about one model on the hub."""
+
+    model: HubModel
+    commit: str | None = None
+    created_at: float | None = None
+    """Seconds since the epoch."""
+    files: tuple[HubFile, ...] = ()
+    """At most 1,000, largest first."""
+    card: str = ""
+    """Its README in Markdown without the head of settings, at most 256 KB; written by anybody."""
+    is_card_cut: bool = False
+    base_models: tuple[str, ...] = ()
+    url: str = ""
+    """Its page on the hub."""
+    notice: str = ""
+
+
+class Search(msgspec.Struct, frozen=True, tag="search", tag_field="order"):
+    """Search the hub."""
+
+    number: int
+    query: HubQuery
+
+
+class Describe(msgspec.Struct, frozen=True, tag="describe", tag_field="order"):
+    """Look up one model of the hub."""
+
+    number: int
+    id: str
+
+
+class Measure(msgspec.Struct, frozen=True, tag="measure", tag_field="order"):
+    """Tell the shape of a model on this disk."""
+
+    number: int
+    folder: str
+
+
+class Found(msgspec.Struct, frozen=True, tag="found", tag_field="answer"):
+    """A page of a search."""
+
+    number: int
+    page: HubPage
+
+
+class Described(msgspec.Struct, frozen=True, tag="described", tag_field="answer"):
+    """One model of the hub."""
+
+    number: int
+    details: HubDetails
+
+
+class Measured(msgspec.Struct, frozen=True, tag="measured", tag_field="answer"):
+    """The shape of a model on this disk."""
+
+    number: int
+    shape: ModelShape
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused", tag_field="answer"):
+    """An order that did not work."""
+
+    number: int
+    failure: Failure
+
+
+HubOrder = Search | Describe | Measure
+HubAnswer = Found | Described | Measured | Refused
+
+_orders: msgspec.json.Decoder[HubOrder] = msgspec.json.Decoder(HubOrder)
+_answers: msgspec.json.Decoder[HubAnswer] = msgspec.json.Decoder(HubAnswer)
+
+
+def decode_hub_order(line: bytes) -> HubOrder:
+    """Return the order in one line. Raises msgspec.DecodeError for anything else."""
+    return _orders.decode(line)
+
+
+def decode_hub_answer(line: bytes) -> HubAnswer:
+    """Return the answer in one line. Raises msgspec.DecodeError for anything else."""
+    return _answers.decode(line)

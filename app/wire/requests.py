@@ -1,0 +1,48 @@
+"""What is remembered of requests that went through the gateway: figures, never their text."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class RequestState(StrEnum):
+    """How far a request has come, or how it ended."""
+
+    WAITING = "waiting"
+    """For its server's start, in its queue, or for the first token."""
+    ANSWERING = "answering"
+    DONE = "done"
+    FAILED = "failed"
+    """The server died, gave no usable answer or could not be started."""
+    REFUSED = "refused"
+    """The request itself does not work, or its server has too many."""
+    HUNG_UP = "hung_up"
+    """The client did not wait for the end of the answer."""
+
+    @property
+    def is_open(self) -> bool:
+        """True while an answer is owed."""
+        return self in (RequestState.WAITING, RequestState.ANSWERING)
+
+
+class RequestRecord(msgspec.Struct, frozen=True):
+    """One request for a completion. A figure that is not known is None."""
+
+    at: float
+    """When it came, seconds since the epoch."""
+    client: str
+    """The client's address, without its port."""
+    server: str
+    """The profile's id."""
+    profile: str
+    """The profile's name at that time."""
+    model: str
+    state: RequestState
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    ttft_s: float | None = None
+    """From the request to the first token."""
+    duration_s: float | None = None
+    """From the request to the end of the answer; None while it is open."""
+    tokens_per_s: float | None = None
+    """Generated tokens after the first, by the time that they took."""
