@@ -85,8 +85,11 @@ def test_every_route_answers(engine: RunningEngine, route: Any) -> None:
         with engine.api() as api:
             assert isinstance(next(api.events()), Snapshot)
         return
+    if route.name == "search_hub":
+        # A search that works is in the tests of the hub; it starts a worker.
+        target += "?sort=best"
     answer = engine.call(route.method, target)
-    if "{id" in route.path:
+    if "{id" in route.path or route.name == "search_hub":
         assert answer.status in (400, 404)
         assert answer.code in ("bad_request", "not_found")
     elif route.method in ("POST", "PUT", "PATCH") and answer.status >= 400:

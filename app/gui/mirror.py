@@ -93,6 +93,12 @@ class Mirror(QObject):
         self.series: dict[str, Series] = {}
         self.machine: MachineSample | None = None
 
+    @property
+    def is_stale(self) -> bool:
+        """True while what is here may no longer be so, because the engine does not answer."""
+        is_lost = self.link in (LinkState.STALE, LinkState.NEEDS_KEY)
+        return is_lost or self.stale_since is not None
+
     def set_link(self, state: LinkState, text: str = "", since: float | None = None) -> None:
         """Record how the connection is; `text` is a sentence for the user.
 

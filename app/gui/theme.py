@@ -7,6 +7,8 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
+from app import paths
+
 
 class Tokens(NamedTuple):
     """The palette. Every text colour has a contrast of at least 4.5 on its own ground."""
@@ -188,17 +190,22 @@ QPushButton[kind="flat"] {{ background: transparent; border: 1px solid transpare
 QPushButton[kind="flat"]:hover {{ background: {t.hover}; }}
 QPushButton[kind="flat"]:pressed {{ background: {t.press}; }}
 QPushButton[kind="flat"]:focus {{ border: 2px solid {t.acc}; padding: 0 4px; }}
-QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox, QPlainTextEdit {{
+QLineEdit, QComboBox, QPlainTextEdit {{
     background: {t.field}; color: {t.tx}; border: 1px solid {t.line2}; border-radius: 7px;
     selection-background-color: {t.fill}; selection-color: {t.on_fill};
 }}
-QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox {{ min-height: 26px; max-height: 26px; padding: 0 8px; }}
-QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus, QPlainTextEdit:focus {{
+QLineEdit, QComboBox {{ min-height: 26px; max-height: 26px; padding: 0 8px; }}
+QLineEdit:focus, QComboBox:focus, QPlainTextEdit:focus {{
     border: 2px solid {t.acc}; padding: 0 7px;
 }}
 QLineEdit, QPlainTextEdit {{ placeholder-text-color: {t.tx3}; }}
 QMenu {{ background: {t.card}; color: {t.tx}; border: 1px solid {t.line2}; padding: 4px; }}
-QMenu::item {{ padding: 5px 22px 5px 12px; border-radius: 4px; }}
+QMenu::item {{ padding: 5px 12px 5px 24px; border-radius: 4px; font-size: 13px; }}
+/* The font, though it is the menu's own, makes Qt leave a gap between a text and its keys. */
+QMenu::icon {{ left: 6px; }}
+QMenu::indicator {{ width: 14px; height: 14px; left: 6px; }}
+QMenu::indicator:checked {{ image: url("{_tick("dark" if t is DARK else "light")}"); }}
+QMenu::indicator:checked:selected {{ image: url("{_tick("selected")}"); }}
 QMenu::item:selected {{ background: {t.fill}; color: {t.on_fill}; }}
 QMenu::item:disabled {{ color: {t.tx3}; }}
 QMenu::separator {{ height: 1px; background: {t.line}; margin: 4px 8px; }}
@@ -208,6 +215,9 @@ QMenuBar::item:selected {{ background: {t.hover}; }}
 QScrollBar:vertical {{ background: transparent; width: 10px; margin: 2px; }}
 QScrollBar::handle:vertical {{ background: {t.line2}; border-radius: 3px; min-height: 30px; }}
 QScrollBar::handle:vertical:hover {{ background: {t.tx3}; }}
+QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 2px; }}
+QScrollBar::handle:horizontal {{ background: {t.line2}; border-radius: 3px; min-width: 30px; }}
+QScrollBar::handle:horizontal:hover {{ background: {t.tx3}; }}
 QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{
     background: transparent; height: 0; width: 0;
 }}
@@ -236,15 +246,21 @@ QLabel#settingHelp, QLabel#aboutSecondary {{ color: {t.tx2}; }}
 QLabel#settingError {{ color: {t.bad}; }}
 QComboBox#popUp::drop-down {{ border: none; width: 26px; }}
 QComboBox#popUp::down-arrow {{ image: none; }}
-QDialog#settings QLineEdit:disabled, QDialog#settings QComboBox:disabled, QDialog#settings QSpinBox:disabled {{
-    background: {t.win}; color: {t.tx3};
-}}
+QLineEdit:disabled, QComboBox:disabled {{ background: {t.win}; color: {t.tx3}; }}
 QComboBox#profilePicker {{ padding: 0 26px 0 8px; }}
 QComboBox#profilePicker:focus {{ padding: 0 25px 0 7px; min-height: 24px; max-height: 24px; }}
 QComboBox#profilePicker::drop-down {{ border: none; width: 28px; }}
 QComboBox#profilePicker::down-arrow {{ image: none; }}
 QComboBox QLineEdit {{ background: transparent; border: none; padding: 0; min-height: 0; }}
 QComboBox QLineEdit:focus {{ border: none; padding: 0; }}
+QListView#modelMatches, QComboBox#popUp QAbstractItemView {{
+    background: {t.card}; border: 1px solid {t.line2}; padding: 4px; outline: none;
+}}
+QListView#modelMatches::item, QComboBox#popUp QAbstractItemView::item {{
+    color: {t.tx}; min-height: 28px; padding: 0 7px; border-radius: 5px;
+}}
+QListView#modelMatches::item:selected, QListView#modelMatches::item:hover,
+QComboBox#popUp QAbstractItemView::item:selected {{ background: {t.fill}; color: {t.on_fill}; }}
 QListView#profileList {{ background: {t.card}; border: 1px solid {t.line2}; outline: none; }}
 QGraphicsView#sparkView {{ background: transparent; border: none; }}
 QScrollArea#profileFormScroll, QWidget#profileFormPage {{ background: {t.win}; }}
@@ -256,6 +272,11 @@ QScrollArea#tileScroll, QWidget#tileGrid {{ background: transparent; }}
 QSplitter::handle {{ background: {t.line}; }}
 QDialog {{ background: {t.win}; }}
 """
+
+
+def _tick(ground: str) -> str:
+    # A style sheet paints pictures as they are, so there is one of its own for each ground.
+    return (paths.resources() / "icons" / f"tick-{ground}.svg").as_posix()
 
 
 _theme: Theme | None = None

@@ -4,10 +4,42 @@ import asyncio
 import json
 import logging
 
+from app.engine.supervisor.watchdog import Watchdog
+
 _log = logging.getLogger("server")
 PROBE_HEADER = "X-Upstream-Probe"
 TOKEN_HEADER = "X-Upstream-Token"  # noqa: S105 - the header's name
+EVERY_S = 600.0
 _PATIENCE_S = 60.0
+
+
+class IdleProbe:
+    """Asks one server when it has been idle for long, and tells its watchdog of a silence."""
+
+    def __init__(self, server_id: str) -> None:
+        self._server_id = server_id
+        self._asked_at = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def ask_if_due(self, now: float, watchdog: Watchdog, port: int, token: str) -> None:
+        """Ask, unless it is too early or a question is open; `now` is monotonic seconds."""
+        since = max(self._asked_at, watchdog.active_at)
+        is_open = self._task is not None and not self._task.done()
+        if is_open or now - since < EVERY_S:
+            return
+        self._asked_at = now
+        question = self._ask(watchdog, port, token)
+        self._task = asyncio.create_task(question, name=f"probe-{self._server_id}")
+
+    def close(self) -> None:
+        """Give up the question that is open."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _ask(self, watchdog: Watchdog, port: int, token: str) -> None:
+        pulses = watchdog.pulses
+        if not await answers(port, token):
+            watchdog.probe_failed(pulses)
 
 
 async def answers(port: int, token: str) -> bool:

@@ -41,7 +41,6 @@ from app.wire.nouns import Failure, Phase, Profile, Server, ServerState
 from app.wire.policy import policy_flag
 
 _log = logging.getLogger("server")
-PROBE_EVERY_S = 600.0
 
 
 class ServerTask:
@@ -66,8 +65,7 @@ class ServerTask:
         self._ready_since: float | None = None
         self._retry_at = 0.0
         self._budget = backoff.RestartBudget()
-        self._probed_at = time.monotonic()
-        self._probe: asyncio.Task[None] | None = None
+        self._probe = probe.IdleProbe(profile.id)
         self._wake = asyncio.Event()
         self._transition = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"server-{profile.id}")
@@ -123,8 +121,7 @@ class ServerTask:
     async def close(self) -> None:
         """End the task. A process that still lives is ended by its guard."""
         self._task.cancel()
-        if self._probe is not None:
-            self._probe.cancel()
+        self._probe.close()
         await asyncio.gather(self._task, return_exceptions=True)
 
     def tick(self, now: float, *, memory: float | None, used: int, woke: bool) -> None:
@@ -146,7 +143,9 @@ class ServerTask:
         verdict = self._watchdog.verdict(now)
         self._show(verdict, now)
         if verdict is Verdict.IDLE and self.server.state is ServerState.READY:
-            self._probe_if_due(now)
+            wants_probe = policy_flag(self._profile.policy, "idle_probe")
+            if wants_probe and self.server.port is not None:
+                self._probe.ask_if_due(now, self._watchdog, self.server.port, self.token)
 
     async def _run(self) -> None:
         while True:
@@ -262,7 +261,7 @@ class ServerTask:
         server = self.server
         is_complete = self._loaded and server.port is not None and self._problem is None
         if is_complete and server.state is ServerState.STARTING:
-            now = self._ready_since = self._probed_at = time.monotonic()
+            now = self._ready_since = time.monotonic()
             self._watchdog = Watchdog(now, patience_s=self._context.patience_s)
             self._become(ServerState.READY, phase=None, ready_at=time.time())
             seconds = time.time() - (server.started_at or time.time())
@@ -286,21 +285,6 @@ class ServerTask:
             self._problem = failure
             self._become(ServerState.STOPPING, held_bytes=self._memory or None)
             self._life.stop(self.patience_s)
-
-    def _probe_if_due(self, now: float) -> None:
-        since = max(self._probed_at, self._watchdog.active_at)
-        is_running = self._probe is not None and not self._probe.done()
-        if is_running or now - since < PROBE_EVERY_S:
-            return
-        if policy_flag(self._profile.policy, "idle_probe"):
-            self._probed_at = now
-            self._probe = asyncio.create_task(self._ask(), name=f"probe-{self.server.id}")
-
-    async def _ask(self) -> None:
-        port, token, watchdog = self.server.port, self.token, self._watchdog
-        pulses = watchdog.pulses
-        if port is not None and not await probe.answers(port, token):
-            watchdog.probe_failed(pulses)
 
     def _end_life(self, patience_s: float | None) -> None:
         if not self.server.state.has_process:

@@ -73,12 +73,25 @@ class ModelTile(QStyledItemDelegate):
         self._hovered = QPersistentModelIndex()
         self._pressed = QPersistentModelIndex()
         self._run_text = self.tr("Run")
+        self._is_live = True
         self._look = _Look()
         theme().changed.connect(self._on_theme_changed)
 
     def set_words(self, words: tuple[str, ...]) -> None:
         """Mark these lower-case words in names and authors."""
         self._words = words
+
+    def set_live(self, is_live: bool) -> None:
+        """Offer nothing, and tell no states, while the engine does not answer."""
+        self._is_live = is_live
+        self.clear_hover()
+        self._update_view()
+
+    def can_run(self, index: _Index) -> bool:
+        """Return True when the model of a row can be started from it now."""
+        model = index.data(Role.MODEL)
+        is_free = index.data(Role.ACTIVITY) is None
+        return isinstance(model, Model) and not model.problem and is_free and self._is_live
 
     def clear_hover(self) -> None:
         """Forget the button under the pointer: it has left the rows."""
@@ -126,7 +139,7 @@ class ModelTile(QStyledItemDelegate):
         if not isinstance(event, QMouseEvent):
             return super().editorEvent(event, model, option, index)
         here = QPersistentModelIndex(index)
-        is_on = _can_run(index) and self.button_rect(option).contains(event.position())
+        is_on = self.can_run(index) and self.button_rect(option).contains(event.position())
         match event.type():
             case QEvent.Type.MouseMove:
                 self._set_hovered(here if is_on else QPersistentModelIndex())
@@ -140,7 +153,7 @@ class ModelTile(QStyledItemDelegate):
                     self.run_clicked.emit(index.data(Role.MODEL).id)
                 return is_on
             case QEvent.Type.MouseButtonDblClick:
-                if _can_run(index) and not is_on and _is_left(event):
+                if self.can_run(index) and not is_on and _is_left(event):
                     self.run_clicked.emit(index.data(Role.MODEL).id)
                 return True
             case _:
@@ -158,6 +171,9 @@ class ModelTile(QStyledItemDelegate):
 
     def _on_theme_changed(self) -> None:
         self._look = _Look()
+        self._update_view()
+
+    def _update_view(self) -> None:
         view = self.parent()
         if isinstance(view, QAbstractItemView):
             view.viewport().update()
@@ -212,19 +228,32 @@ class ModelTile(QStyledItemDelegate):
     ) -> float:
         """Paint the button or the pill at its place and return its left edge."""
         right = _tile_rect(option).right() - _PAD
-        match index.data(Role.ACTIVITY):
-            case ServerState.READY:
-                return self._paint_pill(painter, option, right, self.tr("Running"), "ok")
+        state = index.data(Role.ACTIVITY)
+        if state is None:
+            return self._paint_button(painter, option, index)
+        return self._paint_pill(painter, option, right, *self._status(state))
+
+    def _status(self, state: str) -> tuple[str, str, str]:
+        """Return the word of a pill and the palette tokens of its ink and tint."""
+        if not self._is_live:
+            return self.tr("Unknown"), "tx2", "chip"
+        match state:
+            case ServerState.STALLED:
+                return self.tr("Stalled"), "bad", "bads"
+            case ServerState.BACKING_OFF:
+                return self.tr("Starting again"), "warn", "warns"
             case ServerState.STARTING:
-                return self._paint_pill(painter, option, right, self.tr("Starting"), "warn")
+                return self.tr("Starting"), "warn", "warns"
             case _:
-                return self._paint_button(painter, option, index)
+                return self.tr("Running"), "ok", "oks"
 
     def _paint_button(
         self, painter: QPainter, option: QStyleOptionViewItem, index: _Index
     ) -> float:
         look, rect = self._look, self.button_rect(option)
         fill, border, text, play = "card", "line2", "tx", "acc"
+        if not self._is_live:
+            text = play = "tx3"
         if self._hovered == index:
             fill = border = "fill_press" if self._pressed == index else "fill"
             text = play = "on_fill"
@@ -248,18 +277,19 @@ class ModelTile(QStyledItemDelegate):
         option: QStyleOptionViewItem,
         right: float,
         text: str,
-        token: str,
+        ink: str,
+        tint: str,
     ) -> float:
         look, middle = self._look, _tile_rect(option).top() + _LAST_MIDDLE
         width = 8 + _DOT + 5 + look.width("label", text) + 9
         rect = QRectF(right - width, middle - _PILL_HEIGHT / 2, width, _PILL_HEIGHT)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(look.colours[f"{token}s"])
+        painter.setBrush(look.colours[tint])
         painter.drawRoundedRect(rect, _PILL_HEIGHT / 2, _PILL_HEIGHT / 2)
-        painter.setBrush(look.colours[token])
+        painter.setBrush(look.colours[ink])
         painter.drawEllipse(QRectF(rect.left() + 8, middle - _DOT / 2, _DOT, _DOT))
         start = QPointF(rect.left() + 8 + _DOT + 5, look.base("label", middle))
-        self._text(painter, start, text, "label", token)
+        self._text(painter, start, text, "label", ink)
         return rect.left()
 
     def _paint_chips(
@@ -309,11 +339,6 @@ def _tile_rect(option: QStyleOptionViewItem) -> QRectF:
     # From the view's width, not the row's: a scroll bar that comes or goes must not move the edge.
     width = option.widget.width() - 2 * MARGIN
     return QRectF(MARGIN, option.rect.top(), width, _TILE)
-
-
-def _can_run(index: _Index) -> bool:
-    model = index.data(Role.MODEL)
-    return isinstance(model, Model) and not model.problem and index.data(Role.ACTIVITY) is None
 
 
 def _is_left(event: QMouseEvent) -> bool:

@@ -1,6 +1,6 @@
 """One option of a runtime as a row of the profile form: what is typed, checked as it is typed."""
 
-import json
+import contextlib
 import re
 from pathlib import Path
 from typing import Final
@@ -10,11 +10,13 @@ from PySide6.QtWidgets import QComboBox, QFileDialog, QLineEdit, QPushButton, QW
 
 from app.gui.dialogs.setting_row import FormRow, PopUp
 from app.gui.widgets.switch import Switch
-from app.wire.options import Option, OptionKind, OptionValue
+from app.wire.errors import AppError
+from app.wire.options import Option, OptionKind, OptionValue, check_option, expected
 
 _NUMBER_WIDTH: Final = 150
 _TEXT_WIDTH: Final = 230
-_SIZE_PATTERN: Final = re.compile(r"[1-9][0-9]*(\.[0-9]+)?(MB?|GB?)?")
+_GROUPING: Final = re.compile(r"(?<=\d)[,\s](?=\d{3}(?:\D|$))")
+"""Between thousands, as people write them."""
 
 
 def _tr(text: str) -> str:
@@ -24,64 +26,22 @@ def _tr(text: str) -> str:
 def parse_option(option: Option, text: str) -> OptionValue | None:
     """Return the value that the user typed, None for an empty field.
 
-    Raises ValueError with a sentence for the user. The engine checks again; this check answers at
-    once and at the field.
+    Raises ValueError with a sentence for the user.
     """
     text = text.strip()
     if not text:
         return None
-    match option.kind:
-        case OptionKind.INT | OptionKind.FLOAT:
-            return _parse_number(option, text)
-        case OptionKind.JSON:
-            if not _is_json_object(text):
-                raise ValueError(_tr('Enter a JSON object such as {"enable_thinking": false}.'))
-        case OptionKind.SIZE:
-            if not _SIZE_PATTERN.fullmatch(text):
-                raise ValueError(_tr("Enter a size such as 4G, 500MB or a number of bytes."))
-        case OptionKind.CHOICE | OptionKind.FLAG | OptionKind.TEXT | OptionKind.PATH:
-            pass
-    return text
-
-
-def _parse_number(option: Option, text: str) -> int | float:
-    is_whole = option.kind is OptionKind.INT
+    value: OptionValue = text
+    with contextlib.suppress(ValueError):
+        # What is no number stays text, which the check refuses.
+        if option.kind is OptionKind.INT:
+            value = int(_GROUPING.sub("", text))
+        elif option.kind is OptionKind.FLOAT:
+            value = float(text.replace(",", "."))
     try:
-        value = int(text) if is_whole else float(text.replace(",", "."))
-    except ValueError:
-        value = None
-    low, high = option.minimum, option.maximum
-    fits_low = low is None or (value is not None and value >= low)
-    fits_high = high is None or (value is not None and value <= high)
-    if value is None or not (fits_low and fits_high):
-        raise ValueError(_number_advice(option))
-    return value
-
-
-def _number_advice(option: Option) -> str:
-    whole = option.kind is OptionKind.INT
-    number = _tr("a whole number") if whole else _tr("a number")
-    low, high = option.minimum, option.maximum
-    if low is not None and high is not None:
-        return _tr("Enter {number} from {low} to {high}.").format(
-            number=number, low=_number(low), high=_number(high)
-        )
-    if low is not None:
-        return _tr("Enter {number} of at least {low}.").format(number=number, low=_number(low))
-    if high is not None:
-        return _tr("Enter {number} of at most {high}.").format(number=number, high=_number(high))
-    return _tr("Enter {number}.").format(number=number)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.10g}".replace(",", "\u2009")
-
-
-def _is_json_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
+        return check_option(option, value)
+    except AppError as error:
+        raise ValueError(_tr("Enter {what}.").format(what=expected(option))) from error
 
 
 def default_text(option: Option) -> str:

@@ -8,20 +8,26 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QListView,
     QPushButton,
     QScrollArea,
+    QStyledItemDelegate,
     QVBoxLayout,
     QWidget,
 )
 
 from app.gui.dialogs.option_row import OptionRow
 from app.gui.dialogs.setting_row import FormRow, PopUp
+from app.gui.models.profile_list import fault_text
 from app.gui.theme import theme
 from app.gui.widgets.button_icon import set_button_icon
 from app.wire.nouns import Model, Profile, ProfileDraft
-from app.wire.options import OptionValue, RuntimeInfo
+from app.wire.options import Option, OptionValue, RuntimeInfo
+from app.wire.policy import POLICIES
 
 _SIZE = QSize(620, 660)
+_FRAME = 32
+"""Pixels for the title bar that some systems put above the dialog."""
 _FIELD_WIDTH = 290
 _SIDE = 20
 
@@ -76,11 +82,13 @@ class ProfileForm(QDialog):
         self._profile = profile
         self._models = {model.id: model for model in models}
         self._options: dict[str, OptionValue] = dict(profile.options) if profile else {}
+        self._policy: dict[str, OptionValue] = dict(profile.policy) if profile else {}
         self._groups: list[tuple[QLabel, _Card]] = []
         self.rows: dict[str, OptionRow] = {}
+        self.policy_rows: dict[str, OptionRow] = {}
         is_new = profile is None
         self.setWindowTitle(self.tr("New profile") if is_new else self.tr("Edit profile"))
-        self.resize(_SIZE)
+        self._fit_in(parent)
         self.name_field = QLineEdit(self)
         self.model_field = PopUp(self)
         self.all_button = QPushButton(self)
@@ -90,14 +98,25 @@ class ProfileForm(QDialog):
         self._build()
         self._show_all(is_shown=False)
         if profile is not None and profile.fault is not None:
-            self.show_error(
-                self.tr("The file has a mistake; saving replaces it: {trouble}").format(
-                    trouble=profile.fault.message
-                )
-            )
+            self._refuse(profile)
         theme().changed.connect(self._apply_theme)
         self._apply_theme()
         self.name_field.setFocus()
+
+    def _fit_in(self, parent: QWidget | None) -> None:
+        size = _SIZE
+        if parent is not None:
+            room = parent.window().size() - QSize(0, _FRAME)
+            size = size.boundedTo(room)
+        self.resize(size)
+
+    def _refuse(self, profile: Profile) -> None:
+        """Say that a file with a mistake is not overwritten from here."""
+        text = self.tr("{trouble} Repair the file in a text editor; it cannot be changed here.")
+        trouble = fault_text(profile)
+        self.error_label.setText(text.format(trouble=f"{trouble}."))
+        self._page.setEnabled(False)
+        self.save_button.setEnabled(False)
 
     def _build(self) -> None:
         self._page = QWidget()
@@ -106,7 +125,8 @@ class ProfileForm(QDialog):
         column.setContentsMargins(_SIDE, 18, _SIDE, 18)
         column.setSpacing(6)
         column.addWidget(self._identity_card())
-        self._add_groups(column)
+        self._add_groups(column, self._runtime.options, self._options, self.rows)
+        self._add_groups(column, POLICIES, self._policy, self.policy_rows)
         self.all_button.setProperty("kind", "flat")
         self.all_button.setCheckable(True)
         self.all_button.setAutoDefault(False)
@@ -130,7 +150,7 @@ class ProfileForm(QDialog):
         card = _Card(self)
         self._name_row = FormRow(self.tr("Name"), self.tr("How the app and clients call it."), card)
         self.name_field.setFixedWidth(_FIELD_WIDTH)
-        self.name_field.setPlaceholderText(self.tr("Coding assistant"))
+        self.name_field.setPlaceholderText(self.tr("for example Coding assistant"))
         self.name_field.textChanged.connect(self._on_name_edited)
         self._name_row.add_control(self.name_field)
         help_text = self.tr("A model on this disk, or its folder.")
@@ -144,6 +164,7 @@ class ProfileForm(QDialog):
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         field.setCompleter(completer)
+        completer.setPopup(_match_list())
         field.setEditText(self._profile.model if self._profile else "")
         self._set_model_placeholder()
         field.editTextChanged.connect(self._on_model_edited)
@@ -158,9 +179,15 @@ class ProfileForm(QDialog):
             line.setPlaceholderText(self.tr("Search models"))
             line.setCursorPosition(0)
 
-    def _add_groups(self, column: QVBoxLayout) -> None:
+    def _add_groups(
+        self,
+        column: QVBoxLayout,
+        options: tuple[Option, ...],
+        values: dict[str, OptionValue],
+        rows: dict[str, OptionRow],
+    ) -> None:
         cards: dict[str, _Card] = {}
-        for option in self._runtime.options:
+        for option in options:
             card = cards.get(option.group)
             if card is None:
                 heading = QLabel(option.group, self._page)
@@ -170,8 +197,8 @@ class ProfileForm(QDialog):
                 self._groups.append((heading, card))
                 column.addWidget(heading)
                 column.addWidget(card)
-            row = OptionRow(option, self._options.get(option.name), card)
-            self.rows[option.name] = row
+            row = OptionRow(option, values.get(option.name), card)
+            rows[option.name] = row
             card.add(row)
 
     def _foot(self) -> QWidget:
@@ -200,10 +227,11 @@ class ProfileForm(QDialog):
     def _show_all(self, *, is_shown: bool) -> None:
         """Show every option, or the basic ones and those that the profile sets."""
         hidden = 0
-        for name, row in self.rows.items():
-            is_visible = is_shown or row.option.is_basic or name in self._options
-            row.setVisible(is_visible)
-            hidden += not (row.option.is_basic or name in self._options)
+        for rows, values in ((self.rows, self._options), (self.policy_rows, self._policy)):
+            for name, row in rows.items():
+                is_wanted = row.option.is_basic or name in values
+                row.setVisible(is_shown or is_wanted)
+                hidden += not is_wanted
         for heading, card in self._groups:
             has_rows = card.draw_lines()
             heading.setVisible(has_rows)
@@ -233,7 +261,8 @@ class ProfileForm(QDialog):
         if not self.model_field.currentText().strip():
             self._model_row.show_error(self.tr("Choose a model."))
             faulty.append(self.model_field)
-        faulty += [row.control for row in self.rows.values() if not row.check()]
+        rows = [*self.rows.values(), *self.policy_rows.values()]
+        faulty += [row.control for row in rows if not row.check()]
         return faulty[0] if faulty else None
 
     def _on_save(self) -> None:
@@ -250,14 +279,12 @@ class ProfileForm(QDialog):
 
     def draft(self) -> ProfileDraft:
         """Return the profile as it stands in the form. Raises ValueError while a field is wrong."""
-        known = {name: row.value() for name, row in self.rows.items()}
-        options = {name: value for name, value in self._options.items() if name not in known}
-        options |= {name: value for name, value in known.items() if value is not None}
         return ProfileDraft(
             name=self.name_field.text().strip(),
             model=self.model_field.currentText().strip(),
             runtime=self._runtime.id,
-            options=dict(options),
+            options=_values(self._options, self.rows),
+            policy=_values(self._policy, self.policy_rows),
             revision="" if self._profile is None else self._profile.revision,
         )
 
@@ -268,3 +295,22 @@ class ProfileForm(QDialog):
 
     def _apply_theme(self) -> None:
         set_button_icon(self.all_button, "sliders-horizontal", theme().tokens.tx2)
+
+
+def _values(before: dict[str, OptionValue], rows: dict[str, OptionRow]) -> dict[str, OptionValue]:
+    """Return what the rows say, and what the profile sets that has no row."""
+    values = {name: value for name, value in before.items() if name not in rows}
+    for name, row in rows.items():
+        value = row.value()
+        if value is not None:
+            values[name] = value
+    return values
+
+
+def _match_list() -> QListView:
+    view = QListView()
+    view.setObjectName("modelMatches")
+    view.setUniformItemSizes(True)
+    view.setMouseTracking(True)
+    view.setItemDelegate(QStyledItemDelegate(view))
+    return view

@@ -21,7 +21,7 @@ class Role(IntEnum):
 
     MODEL = Qt.ItemDataRole.UserRole
     ACTIVITY = Qt.ItemDataRole.UserRole + 1
-    """ServerState.STARTING or READY while a server uses the model, else None.
+    """STARTING, READY, STALLED or BACKING_OFF while a server uses the model, else None.
 
     Qt hands the enum on as plain text: compare it with ==."""
 
@@ -121,6 +121,10 @@ class ModelList(QAbstractListModel):
                 parts.append(self.tr("running"))
             case ServerState.STARTING:
                 parts.append(self.tr("starting"))
+            case ServerState.STALLED:
+                parts.append(self.tr("stalled"))
+            case ServerState.BACKING_OFF:
+                parts.append(self.tr("starting again"))
             case _:
                 pass
         if model.problem:

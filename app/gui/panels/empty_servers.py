@@ -3,7 +3,8 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from app.gui.mirror import Mirror
+from app.gui.mirror import LinkState, Mirror
+from app.gui.panels.tile_text import no_engine
 from app.gui.theme import theme
 from app.gui.widgets import icons
 from app.gui.widgets.button_icon import set_button_icon
@@ -22,7 +23,7 @@ class EmptyServers(QWidget):
         self._mirror = mirror
         self._demo_id: str | None = None
         self._icon = QLabel(self)
-        self._title = QLabel(self.tr("No server is running"), self)
+        self._title = QLabel(self)
         self._title.setFont(theme().font("tile"))
         self._text = QLabel(self)
         self._text.setFont(theme().font("body"))
@@ -44,6 +45,17 @@ class EmptyServers(QWidget):
 
     def refresh(self) -> None:
         """Offer the demo when there is one, a new profile when there is none at all."""
+        if self._mirror.engine is None:
+            is_connecting = self._mirror.link is LinkState.CONNECTING
+            self._title.setText(
+                self.tr("Connecting to the engine") if is_connecting else self.tr("No engine")
+            )
+            self._text.clear()
+            self.button.hide()
+            return
+        self._title.setText(self.tr("No server is running"))
+        self.button.setEnabled(not self._mirror.is_stale)
+        self.button.setToolTip(no_engine() if self._mirror.is_stale else "")
         profiles = self._mirror.profiles.values()
         self._demo_id = next((p.id for p in profiles if p.is_demo), None)
         if self._mirror.profiles:
@@ -63,7 +75,8 @@ class EmptyServers(QWidget):
 
     def _dress(self) -> None:
         name = "play" if self._demo_id else "plus"
-        set_button_icon(self.button, name, theme().tokens.tx)
+        tokens = theme().tokens
+        set_button_icon(self.button, name, tokens.tx if self.button.isEnabled() else tokens.tx3)
 
     def apply_theme(self) -> None:
         """Take the colours of the theme that is in use now."""

@@ -13,6 +13,7 @@ _PADDING = 12
 _ICON = 16
 _LEADING = 17
 _GAP = 2
+_TINTS = {"bad": "bads", "warn": "warns", "tx2": "chip"}
 
 
 class FailureBox(QWidget):
@@ -22,16 +23,17 @@ class FailureBox(QWidget):
         super().__init__(parent)
         self._message = ""
         self._hint = ""
+        self._tone = "bad"
 
     def text(self) -> str:
         """Return message and hint."""
         return f"{self._message}\n{self._hint}".strip()
 
-    def show_failure(self, failure: Failure) -> None:
-        """Tell about `failure`."""
-        if (failure.message, failure.hint) == (self._message, self._hint):
+    def show_failure(self, failure: Failure, tone: str) -> None:
+        """Tell about `failure` in a tone: `bad`, `warn`, or `tx2` for what is not sure any more."""
+        if (failure.message, failure.hint, tone) == (self._message, self._hint, self._tone):
             return
-        self._message, self._hint = failure.message, failure.hint
+        self._message, self._hint, self._tone = failure.message, failure.hint, tone
         self.setAccessibleName(self.text())
         self.update()
 
@@ -40,7 +42,7 @@ class FailureBox(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(colours.color("bads"))
+        painter.setBrush(colours.color(_TINTS[self._tone]))
         painter.drawRoundedRect(QRectF(self.rect()), 8, 8)
 
         left = _PADDING + _ICON + 8
@@ -54,11 +56,12 @@ class FailureBox(QWidget):
         self.setToolTip(self.text() if is_cut(message) or is_cut(hint) else "")
 
         scale = self.devicePixelRatioF()
-        mark = icons.pixmap("triangle-alert", colours.tokens.bad, _ICON, scale)
+        ink = colours.color(self._tone)
+        mark = icons.pixmap("triangle-alert", ink.name(), _ICON, scale)
         painter.drawPixmap(_PADDING, round(top + (_LEADING - _ICON) / 2), mark)
         painter.setFont(name)
-        painter.setPen(colours.color("bad"))
+        painter.setPen(ink)
         draw_lines(painter, message, left, top, _LEADING)
         painter.setFont(secondary)
-        painter.setPen(colours.color("tx"))
+        painter.setPen(colours.color("tx2" if self._tone == "tx2" else "tx"))
         draw_lines(painter, hint, left, top + len(message) * _LEADING + gap, _LEADING)

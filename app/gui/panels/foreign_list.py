@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 
 from app.gui import format as fmt
 from app.gui.mirror import Mirror
+from app.gui.panels.tile_text import no_engine
 from app.gui.theme import theme
 from app.gui.widgets.elided_label import ElidedLabel
 from app.wire.nouns import ForeignServer
@@ -98,6 +99,11 @@ class ForeignRow(QWidget):
         self.stop_button.setEnabled(False)
         self._patience.start()
 
+    def set_live(self, *, is_live: bool) -> None:
+        """Take presses only while the engine is there to stop something."""
+        self.stop_button.setEnabled(is_live and not self._patience.isActive())
+        self.stop_button.setToolTip("" if is_live else no_engine())
+
     def apply_theme(self) -> None:
         """Take the colours of the theme."""
         colours = theme()
@@ -173,6 +179,8 @@ class ForeignList(QWidget):
                 self._rows[server_id].show_server(server)
             else:
                 self._add(server)
+        for row in self._rows.values():
+            row.set_live(is_live=not self._mirror.is_stale)
         machine = None if self._mirror.engine is None else self._mirror.engine.machine
         is_mac = machine is not None and machine.has_gpu
         self._title.setText(

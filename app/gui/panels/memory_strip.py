@@ -12,6 +12,7 @@ from app.gui.theme import theme
 
 HEIGHT = 70
 _GIB = 2**30
+_MIB = 2**20
 _TENTH = _GIB / 10
 _PAD = 16
 _TITLE_TOP = 9
@@ -31,11 +32,13 @@ FOREIGN = -1
 
 
 class Share(NamedTuple):
-    """One user of memory. `tenths` is what is written: tenths of a GB that add up exactly."""
+    """One user of memory."""
 
     name: str
-    used_bytes: float
-    tenths: int
+    used_bytes: float | None
+    """None while it is not known."""
+    text: str
+    """The amount for people; a server's is the one that its tile shows."""
     colour: int | None
     """Number of the server's colour; None for other apps."""
 
@@ -43,13 +46,6 @@ class Share(NamedTuple):
     def key(self) -> tuple[str, int | None]:
         """Which share it is, however much it uses."""
         return self.name, self.colour
-
-    @property
-    def text(self) -> str:
-        """The amount for people."""
-        if self.tenths == 0 and self.used_bytes > 0:
-            return "< 0.1 GB"
-        return f"{self.tenths / 10:.1f} GB"
 
 
 class _Measured(NamedTuple):
@@ -67,17 +63,26 @@ class _Item(NamedTuple):
     width: float
 
 
-def shares_of(names: list[tuple[str, float, int]], used_bytes: float, other: str) -> list[Share]:
+def shares_of(
+    names: list[tuple[str, float | None, int]], used_bytes: float, other: str
+) -> list[Share]:
     """Return every server's share and that of other apps; what is written adds up to the total.
 
     `names`: name, bytes and colour of each server. The servers' own figures are kept as the tiles
     show them, other apps take up the rounding.
     """
-    used = max(used_bytes, sum(size for _, size, _ in names))
-    shares = [Share(name, size, round(size / _TENTH), colour) for name, size, colour in names]
-    rest = max(0, round(used / _TENTH) - sum(share.tenths for share in shares))
-    shares.append(Share(other, used - sum(size for _, size, _ in names), rest, None))
+    shares = [Share(name, size, fmt.memory_text(size), colour) for name, size, colour in names]
+    known = [size for _, size, _ in names if size is not None]
+    total = round(max(used_bytes, sum(known)) / _TENTH) * _TENTH
+    rest = max(0.0, total - sum(_written(size) for size in known))
+    shares.append(Share(other, max(0.0, used_bytes - sum(known)), fmt.memory_text(rest), None))
     return shares
+
+
+def _written(size: float) -> float:
+    """Return the bytes that the text of an amount stands for."""
+    number, unit = fmt.memory(size)
+    return float(number) * (_GIB if unit == "GB" else _MIB)
 
 
 class MemoryStrip(QWidget):
@@ -91,6 +96,8 @@ class MemoryStrip(QWidget):
         self._total = 0.0
         self._limit: float | None = None
         self._title = ""
+        self._shown: object = None
+        """What decides whether there is something to paint."""
         self._hovered: tuple[str, int | None] | None = None
         self.setFixedHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -105,7 +112,7 @@ class MemoryStrip(QWidget):
         """Return how much of the memory is in use, such as `32.5 of 64 GB`."""
         if not self._total:
             return fmt.UNKNOWN
-        used = sum(share.tenths for share in self._shares) / 10
+        used = sum(share.used_bytes or 0.0 for share in self._shares) / _GIB
         total = self._total / _GIB
         whole = f"{total:.0f}" if abs(total - round(total)) < 0.05 else f"{total:.1f}"
         return self.tr("{used} of {total} GB").format(used=f"{used:.1f}", total=whole)
@@ -131,8 +138,8 @@ class MemoryStrip(QWidget):
         title = self.tr("Unified memory") if has_gpu else self.tr("Memory")
         limit = None if machine is None else machine.gpu_limit_bytes
         total = 0.0 if sample is None else float(sample.memory_total_bytes)
-        names = [
-            (server.name, mirror.series[server.id].latest("memory_bytes") or 0.0,
+        names: list[tuple[str, float | None, int]] = [
+            (server.name, mirror.series[server.id].latest("memory_bytes"),
              self.colour_index(server.id))
             for server in mirror.servers.values()
             if server.state.has_process
@@ -142,11 +149,12 @@ class MemoryStrip(QWidget):
             names.append((self.tr("Other model servers"), float(foreign), FOREIGN))
         used = 0.0 if sample is None else float(sample.memory_used_bytes)
         shares = shares_of(names, used, self.tr("Other apps")) if sample is not None else []
-        before = [(s.name, s.tenths, s.colour) for s in self._shares], self._total, self._limit
-        self._shares, self._total, self._limit = shares, total, limit
-        after = [(s.name, s.tenths, s.colour) for s in shares], total, limit
-        if after != before or title != self._title:
-            self._title = title
+        before = self._shown
+        self._title, self._shares, self._total, self._limit = title, shares, total, limit
+        self._shown = (
+            [(s.name, s.text, s.colour) for s in shares], total, limit, title, mirror.is_stale
+        )  # fmt: skip
+        if self._shown != before:
             self._speak()
             self.update()
 
@@ -157,7 +165,7 @@ class MemoryStrip(QWidget):
         )
 
     def _colour(self, share: Share) -> QColor:
-        if share.colour is None:
+        if share.colour is None or self._mirror.is_stale:
             return theme().color("other")
         if share.colour == FOREIGN:
             return theme().color("tx3")
@@ -170,7 +178,8 @@ class MemoryStrip(QWidget):
         bar = self._bar()
         left, result = bar.left(), list[tuple[Share, QRectF]]()
         for share in self._shares:
-            width = bar.width() * share.used_bytes / self._total if self._total else 0.0
+            part = (share.used_bytes or 0.0) / self._total if self._total else 0.0
+            width = bar.width() * part
             result.append((share, QRectF(left, bar.top(), width, bar.height())))
             left += width
         return result
@@ -193,7 +202,7 @@ class MemoryStrip(QWidget):
         painter.setPen(theme().color("tx2"))
         painter.drawText(row, middle, self._title)
         painter.setFont(theme().font("small_value"))
-        painter.setPen(theme().color("tx"))
+        painter.setPen(theme().color(self._ink()))
         painter.drawText(row, middle | Qt.AlignmentFlag.AlignRight, self.total_text())
 
     def _paint_bar(self, painter: QPainter) -> None:
@@ -234,8 +243,11 @@ class MemoryStrip(QWidget):
             if item.value:
                 left += QFontMetrics(name_font).horizontalAdvance(item.name) + _VALUE_GAP
                 painter.setFont(value_font)
-                painter.setPen(colours.color("tx"))
+                painter.setPen(colours.color(self._ink()))
                 painter.drawText(QRectF(left, _LEGEND_TOP, item.width, 16), middle, item.value)
+
+    def _ink(self) -> str:
+        return "tx3" if self._mirror.is_stale else "tx"
 
     def legend_texts(self) -> list[str]:
         """Return the legend as it is painted, from the left."""
@@ -339,7 +351,7 @@ class MemoryStrip(QWidget):
         bar = self._bar()
         on_bar = bar.adjusted(0, -6, 0, 6).contains(where)
         if on_bar and self._total:
-            free = max(0.0, self._total - sum(s.used_bytes for s in self._shares))
+            free = max(0.0, self._total - sum(s.used_bytes or 0.0 for s in self._shares))
             lines = [self.tr("Free: {size}").format(size=fmt.memory_text(free))]
             if self._limit:
                 size = fmt.memory_text(self._limit)

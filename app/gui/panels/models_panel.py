@@ -31,6 +31,10 @@ from app.gui.widgets.list_view import ListView, MenuRequest
 from app.gui.widgets.search_field import SearchField
 from app.wire.nouns import Model, ModelSource, ServerState
 
+_TELLING = (
+    ServerState.STALLED, ServerState.READY, ServerState.STARTING, ServerState.BACKING_OFF,
+)  # fmt: skip
+"""States that a model's tile tells; of several servers with one model, the first here."""
 _FIRST_DOWNLOAD = "mlx-community/Qwen3-4B-4bit"
 
 
@@ -92,7 +96,7 @@ class ModelsPanel(QWidget):
         mirror.server_changed.connect(self._update_activity)
         mirror.server_removed.connect(self._update_activity)
         mirror.engine_changed.connect(self._update_page)
-        mirror.link_changed.connect(self._update_page)
+        mirror.link_changed.connect(self._on_link_changed)
         self._on_downloads_changed()
         self._on_models_changed()
         self._update_activity()
@@ -176,6 +180,10 @@ class ModelsPanel(QWidget):
         self._update_summary()
         self._update_page()
 
+    def _on_link_changed(self) -> None:
+        self._tile.set_live(not self._mirror.is_stale)
+        self._update_page()
+
     def _on_downloads_changed(self) -> None:
         hidden = frozenset(self._mirror.downloads)
         self._filter_with(partial(self._filter.set_hidden, hidden))
@@ -183,10 +191,10 @@ class ModelsPanel(QWidget):
     def _update_activity(self) -> None:
         activity: dict[str, ServerState] = {}
         for server in self._mirror.servers.values():
-            if server.state.serves:
-                activity[server.model] = ServerState.READY
-            elif server.state is ServerState.STARTING:
-                activity.setdefault(server.model, ServerState.STARTING)
+            state = ServerState.READY if server.state is ServerState.BUSY else server.state
+            if state in _TELLING:
+                known = activity.get(server.model, state)
+                activity[server.model] = min(state, known, key=_TELLING.index)
         self._list.set_activity(activity)
 
     def _update_summary(self) -> None:
@@ -287,13 +295,13 @@ class ModelsPanel(QWidget):
 
     def _on_enter_pressed(self, index: QModelIndex) -> None:
         model = index.data(Role.MODEL)
-        if isinstance(model, Model) and not model.problem and index.data(Role.ACTIVITY) is None:
+        if isinstance(model, Model) and self._tile.can_run(index):
             self.run_requested.emit(model.id)
 
     def _on_menu_requested(self, request: MenuRequest) -> None:
         model = request.row.data(Role.MODEL)
         if isinstance(model, Model):
-            is_free = request.row.data(Role.ACTIVITY) is None
+            is_free = request.row.data(Role.ACTIVITY) is None and not self._mirror.is_stale
             self._make_menu(model, is_free=is_free).popup(request.position)
 
     def _make_menu(self, model: Model, *, is_free: bool) -> QMenu:

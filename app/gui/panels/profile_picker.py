@@ -1,7 +1,15 @@
 """The field in which a profile is searched by name or model, and chosen."""
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QFocusEvent, QPainter, QPaintEvent
+from PySide6.QtCore import (
+    QEvent,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QAction, QFocusEvent, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QListView, QWidget
 
 from app.gui.guarded import guarded
@@ -52,6 +60,8 @@ class ProfilePicker(QComboBox):
         self._popup = _list_view()
         self._matches = self._make_completer()
         self.setCompleter(self._matches)
+        # After the completer: the last filter is the first to be asked.
+        self._popup.installEventFilter(self)
         self.setCurrentIndex(-1)
         self._search = QAction(self)
         self._field.addAction(self._search, QLineEdit.ActionPosition.LeadingPosition)
@@ -121,6 +131,27 @@ class ProfilePicker(QComboBox):
         else:
             self.chosen.emit(None if row < 0 else self._wanted)
 
+    @guarded(False)
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        is_escape = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape
+        if is_escape and event.type() is QEvent.Type.KeyPress and self._popup.isVisible():
+            self._popup.hide()
+            self._give_up_search()
+            return True
+        return super().eventFilter(watched, event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and not self._text_is_chosen():
+            self._give_up_search()
+        else:
+            super().keyPressEvent(event)
+
+    def showPopup(self) -> None:
+        # The list shows what is chosen; a search that was begun has its own list.
+        if not self._text_is_chosen():
+            self._write_choice()
+        super().showPopup()
+
     def _on_return(self) -> None:
         if self._popup.isVisible():
             self._choose_match()
@@ -146,6 +177,10 @@ class ProfilePicker(QComboBox):
         if found is not None:
             self.choose(found.id)
         self._write_choice()
+
+    def _give_up_search(self) -> None:
+        self._write_choice()
+        self._field.selectAll()
 
     def _write_choice(self) -> None:
         profile = self.profile()

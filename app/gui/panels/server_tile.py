@@ -4,22 +4,31 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from PySide6.QtCore import QRect, QRectF, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtCore import QPoint, QRect, QRectF, Qt, Signal
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QFocusEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QWidget
 
 from app.gui.mirror import HISTORY, Series
 from app.gui.panels import tile_text as say
 from app.gui.panels.failure_box import FailureBox
 from app.gui.panels.tile_buttons import HEIGHT as BUTTON_HEIGHT
-from app.gui.panels.tile_buttons import TileAction, TileButtons, takes_presses
+from app.gui.panels.tile_buttons import TileAction, TileButtons
 from app.gui.theme import theme
 from app.gui.widgets.elided_label import ElidedLabel
 from app.gui.widgets.metric_cell import HEIGHT as CELL_HEIGHT
 from app.gui.widgets.metric_cell import MetricCell
 from app.gui.widgets.pill import Pill
 from app.gui.widgets.sparkline import SparkStrip, column_edges
-from app.wire.nouns import Machine, Server
+from app.wire.nouns import Machine, Server, ServerState
 
 HALO = 3
 """Room around the card for the focus ring; part of the widget."""
@@ -33,6 +42,7 @@ _MODEL_TOP = 35
 _CELLS_TOP = 60
 _SPARK_HEIGHT = 32
 _BUTTONS_BOTTOM = 12
+_ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _PENDING_S = 8.0
 """A press that changed nothing for so long has failed; a notice of the window says why."""
 
@@ -44,6 +54,14 @@ class TileRequest(NamedTuple):
     server_id: str
 
 
+class MenuWish(NamedTuple):
+    """Where the menu of which tile is wanted."""
+
+    server_id: str
+    place: QPoint
+    """On the screen."""
+
+
 class ServerTile(QWidget):
     """Shows one server from its first start until it is removed. State is a field, not a tile.
 
@@ -53,6 +71,7 @@ class ServerTile(QWidget):
 
     requested = Signal(object)  # TileRequest
     selected = Signal(object)  # str, the server's id
+    menu_wanted = Signal(object)  # MenuWish
 
     def __init__(self, server: Server, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -60,6 +79,7 @@ class ServerTile(QWidget):
         self.is_stale = True
         self.plots_enabled = False
         self._is_selected = False
+        self._is_live = True
         self._series: Series | None = None
         self._peaks: dict[str, float] = {}
         self._drawn: dict[str, tuple[Sequence[float], float]] = {}
@@ -109,30 +129,40 @@ class ServerTile(QWidget):
         self.server = server
         self._pending_until = 0.0
         self.name_label.setText(server.name)
-        self.model_label.setText(server.model.rstrip("/").rsplit("/", 1)[-1])
-        self.model_label.set_reason(server.model)
+        self.model_label.set_reason(say.subtitle_tip(server))
+        self.time_label.set_reason(say.when_tip(server))
         has_failed = server.state in say.TROUBLE
-        if has_failed and server.failure is not None:
-            self.failure_box.show_failure(server.failure)
         self.failure_box.setVisible(has_failed)
         self.plots.setVisible(not has_failed)
         for cell in self.cells.values():
             cell.setVisible(not has_failed)
         changed = self._buttons.show_server(server)
-        self._buttons.set_open(takes_presses(server))
+        self._buttons.set_open(True)
         self._show_status()
+        self._show_tone()
         self.show_time(now)
         if changed:
             self._place_buttons()
         self.is_stale = True
 
+    def set_live(self, is_live: bool) -> None:
+        """Look like old news and take no presses while the engine does not answer."""
+        if is_live == self._is_live:
+            return
+        self._is_live = is_live
+        self._pending_until = 0.0
+        self._buttons.set_open(True)
+        self._buttons.set_live(is_live)
+        self.apply_theme()
+
     def show_time(self, now: float) -> None:
         """Let the time move on to `now`, in seconds since the epoch by the engine's clock."""
-        if self.time_label.setText(say.when(self.server, now)):
+        is_known = self._is_live or self.server.state is not ServerState.BACKING_OFF
+        if self.time_label.setText(say.when(self.server, now) if is_known else ""):
             self._place_header()
         if self._pending_until and now > self._pending_until:
             self._pending_until = 0.0
-            self._buttons.set_open(takes_presses(self.server))
+            self._buttons.set_open(True)
 
     def show_figures(self, series: Series | None, machine: Machine | None) -> None:
         """Show the newest figures and draw the plots, as far as they differ from what is shown."""
@@ -166,7 +196,7 @@ class ServerTile(QWidget):
 
     def _show_status(self) -> None:
         opened = None if self._series is None else self._series.latest("requests_open")
-        status = say.status(self.server, opened)
+        status = say.status(self.server, opened, is_live=self._is_live)
         colour = theme().color
         if self.pill.set_state(status.word, colour(status.ink), colour(status.tint)):
             self._place_header()
@@ -183,17 +213,30 @@ class ServerTile(QWidget):
     def apply_theme(self) -> None:
         """Take the colours of the theme that is in use now."""
         colour = theme().color
-        self.name_label.set_colour(colour("tx"))
-        for label in (self.model_label, self.time_label, self.requests_label):
-            label.set_colour(colour("tx2"))
-        self.tokens_label.set_colour(colour("tx"))
+        strong, weak = (colour("tx"), colour("tx2")) if self._is_live else (colour("tx3"),) * 2
+        self.name_label.set_colour(colour("tx" if self._is_live else "tx2"))
+        for label in (self.time_label, self.requests_label):
+            label.set_colour(weak)
+        self.tokens_label.set_colour(strong)
         for cell in self.cells.values():
-            cell.set_colours(colour("tx"), colour("tx2"))
-        series = ("tokens", "memory", "cpu", "gpu")
+            cell.set_colours(strong, weak)
+        series = ("tokens", "memory", "cpu", "gpu") if self._is_live else ("other",) * 4
         self.plots.set_colours([colour(token) for token in series], colour("line2"))
         self._buttons.apply_theme()
         self._show_status()
+        self._show_tone()
         self.update()
+
+    def _show_tone(self) -> None:
+        """Say trouble in its colour, in grey once nobody knows whether it still holds."""
+        state, failure = self.server.state, self.server.failure
+        if failure is not None and state in say.TROUBLE:
+            tone = "warn" if state is ServerState.BACKING_OFF else "bad"
+            self.failure_box.show_failure(failure, tone if self._is_live else "tx2")
+        self.failure_box.update()
+        self.model_label.setText(say.subtitle(self.server, is_live=self._is_live))
+        is_stalled = state is ServerState.STALLED and self._is_live
+        self.model_label.set_colour(theme().color("bad" if is_stalled else "tx2"))
 
     def _card(self) -> QRect:
         return self.rect().adjusted(HALO, HALO, -HALO, -HALO)
@@ -263,6 +306,19 @@ class ServerTile(QWidget):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
         self.update()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        is_plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        if is_plain and event.key() in _ENTER and self._buttons.press_start():
+            return
+        super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        is_key = event.reason() == QContextMenuEvent.Reason.Keyboard
+        corner = self._card().topLeft() + QPoint(_PAD, _MODEL_TOP)
+        self.selected.emit(self.server.id)
+        place = self.mapToGlobal(corner) if is_key else event.globalPos()
+        self.menu_wanted.emit(MenuWish(self.server.id, place))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self.selected.emit(self.server.id)

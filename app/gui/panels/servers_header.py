@@ -7,10 +7,11 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVB
 from app.gui.mirror import Mirror
 from app.gui.models.profile_list import ProfileList, fault_text
 from app.gui.panels.profile_picker import ProfilePicker
+from app.gui.panels.tile_text import no_engine
 from app.gui.theme import theme
 from app.gui.widgets import icons
 from app.gui.widgets.button_icon import set_button_icon
-from app.gui.widgets.elided_label import ElidedLabel
+from app.gui.widgets.elided_label import ElidedLabel, WrappedLabel
 from app.wire.nouns import Profile, ServerState
 
 _BUTTON = 28
@@ -25,14 +26,14 @@ class FaultNotice(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._path = ""
-        self.message_label = ElidedLabel(theme().font("body"), parent=self)
+        self.message_label = WrappedLabel(theme().font("body"), most=3, parent=self)
         self.path_label = ElidedLabel(
             theme().font("secondary"), elide=Qt.TextElideMode.ElideMiddle, parent=self
         )
         self.button = QPushButton(self.tr("Show file"), self)
         self.button.clicked.connect(lambda: self.show_file.emit(self._path))
         texts = QVBoxLayout()
-        texts.setSpacing(1)
+        texts.setSpacing(2)
         texts.addWidget(self.message_label)
         texts.addWidget(self.path_label)
         row = QHBoxLayout(self)
@@ -138,6 +139,8 @@ class ServersHeader(QWidget):
         """Return what the Start button says and why it cannot be pressed; no reason when it can."""
         profile = self.picker.profile()
         start = self.tr("Start")
+        if self._mirror.is_stale:
+            return start, no_engine()
         if profile is None:
             return start, self.tr("Choose a profile first.")
         server = self._mirror.servers.get(profile.id)
@@ -180,6 +183,18 @@ class ServersHeader(QWidget):
         colour = tokens.on_fill if is_enabled else tokens.tx3
         set_button_icon(self.start_button, "play", colour)
 
+    def _widen_start(self) -> None:
+        """Give Start the room of its longest text, so that a change of state moves nothing."""
+        button, text = self.start_button, self.start_button.text()
+        self._dress_start(is_enabled=button.isEnabled())
+        widths: list[int] = []
+        words = self.tr("Start"), self.tr("Starting"), self.tr("Running"), self.tr("Stopping")
+        for word in words:
+            button.setText(word)
+            widths.append(button.sizeHint().width())
+        button.setText(text)
+        button.setFixedWidth(max(widths))
+
     def _on_start(self) -> None:
         profile = self.picker.profile()
         if profile is not None and not self.obstacle()[1]:
@@ -192,9 +207,9 @@ class ServersHeader(QWidget):
 
     def apply_theme(self) -> None:
         """Take the colours of the theme that is in use now."""
+        self._widen_start()
         tokens = theme().tokens
         self.edit_button.setIcon(icons.icon("sliders-horizontal", tokens.tx2, 16))
         self.new_button.setIcon(icons.icon("plus", tokens.tx2, 16))
         self.picker.apply_theme()
         self.notice.apply_theme()
-        self._dress_start(is_enabled=self.start_button.isEnabled())

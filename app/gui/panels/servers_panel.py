@@ -6,17 +6,18 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QStackedWidget, QVBoxLayout, QWidget
 
-from app.gui.mirror import Mirror
+from app.gui.mirror import LinkState, Mirror
 from app.gui.panels.empty_servers import EmptyServers
 from app.gui.panels.foreign_list import ForeignList
 from app.gui.panels.memory_strip import MemoryStrip
-from app.gui.panels.server_tile import ServerTile, TileRequest
+from app.gui.panels.server_tile import MenuWish, ServerTile, TileRequest
 from app.gui.panels.servers_header import ServersHeader
 from app.gui.panels.tile_buttons import TileAction
 from app.gui.panels.tile_grid import SIDE, TileGrid
+from app.gui.panels.tile_menu import make_tile_menu
 from app.gui.theme import theme
 from app.wire.events import Samples
-from app.wire.nouns import Server
+from app.wire.nouns import Server, ServerState
 
 _TICK_MS = 1000
 _CLOCK_SLACK_S = 1.5
@@ -50,6 +51,10 @@ class ServersPanel(QWidget):
         self._mirror = mirror
         self._selected: str | None = None
         self._started: str | None = None
+        """The profile that the user has just started; its tile is selected and scrolled to."""
+        self._expected_model: str | None = None
+        self._stopped_clock: float | None = None
+        """When the engine was lost; no time moves on until it is back."""
         self._plots_enabled = False
         self._clock_offset = 0.0
         self.header = ServersHeader(mirror, self)
@@ -79,10 +84,10 @@ class ServersPanel(QWidget):
         column.setSpacing(_GAP - 3)
         column.addLayout(head)
         column.addWidget(self._pages, 1)
-        foot = QVBoxLayout()
-        foot.setContentsMargins(SIDE, 0, SIDE, _GAP)
-        foot.addWidget(self.foreign_list)
-        column.addLayout(foot)
+        self._foot = QVBoxLayout()
+        self._foot.addWidget(self.foreign_list)
+        column.addLayout(self._foot)
+        self._refresh_foreign()
 
     def _connect(self) -> None:
         mirror, header = self._mirror, self.header
@@ -92,6 +97,7 @@ class ServersPanel(QWidget):
         mirror.profiles_changed.connect(self._on_profiles_changed)
         mirror.engine_changed.connect(self._on_engine_changed)
         mirror.foreign_changed.connect(self._on_foreign_changed)
+        mirror.link_changed.connect(self._on_link_changed)
         self.foreign_list.stop_requested.connect(self.foreign_stop_requested)
         header.start_requested.connect(self._on_start_requested)
         header.edit_requested.connect(self.edit_requested)
@@ -122,6 +128,10 @@ class ServersPanel(QWidget):
         """Do what a press on Start does."""
         self.header.start_button.click()
 
+    def expect_model(self, model_id: str) -> None:
+        """Show and select the server of this model that starts next: the user asked for it."""
+        self._expected_model = model_id
+
     def selected_id(self) -> str | None:
         """Return the server that shortcuts name, None when no tile is selected."""
         return self._selected
@@ -148,6 +158,8 @@ class ServersPanel(QWidget):
         self.selection_changed.emit(server_id)
 
     def _now(self) -> float:
+        if self._stopped_clock is not None:
+            return self._stopped_clock
         return time.time() + self._clock_offset
 
     def _is_seen(self) -> bool:
@@ -159,6 +171,7 @@ class ServersPanel(QWidget):
             tile = self._make_tile(server)
         else:
             tile.show_server(server, self._now())
+        self._reveal_started(server)
         self.memory_strip.refresh()
         self.header.refresh()
         if self._is_seen() and not tile.visibleRegion().isEmpty():
@@ -169,13 +182,24 @@ class ServersPanel(QWidget):
         tile.plots_enabled = self._plots_enabled
         tile.requested.connect(self._on_tile_requested)
         tile.selected.connect(self.select)
+        tile.menu_wanted.connect(self._on_menu_wanted)
+        tile.set_live(not self._mirror.is_stale)
         self.grid.add(tile)
         tile.show_time(self._now())
         self._pages.setCurrentWidget(self.grid)
-        if self._selected is None or self._started == server.id:
-            self._started = None
+        if self._selected is None:
             self.select(server.id)
         return tile
+
+    def _reveal_started(self, server: Server) -> None:
+        """Select and scroll to a server once its start begins, if the user asked for it here."""
+        is_new_start = server.state in (ServerState.STARTING, ServerState.FAILED)
+        if is_new_start and server.model == self._expected_model:
+            self._started = server.id
+        if is_new_start and server.id == self._started:
+            self._started = self._expected_model = None
+            self.select(server.id)
+            self.grid.reveal(server.id)
 
     def _on_server_removed(self, server_id: str) -> None:
         if server_id == self._selected:
@@ -208,8 +232,22 @@ class ServersPanel(QWidget):
         machine = None if engine is None else engine.machine
         tile.show_figures(self._mirror.series.get(tile.server.id), machine)
 
+    def _on_link_changed(self, _state: LinkState) -> None:
+        is_stale = self._mirror.is_stale
+        if not is_stale:
+            self._stopped_clock = None
+        elif self._stopped_clock is None:
+            self._stopped_clock = self._now()
+        for tile in self.grid.tiles.values():
+            tile.set_live(not is_stale)
+            tile.show_time(self._now())
+        self.header.refresh()
+        self.memory_strip.refresh()
+        self._empty.refresh()
+        self._refresh_foreign()
+
     def _on_second(self) -> None:
-        if self._is_seen():
+        if self._is_seen() and self._stopped_clock is None:
             for tile in self.grid.visible_tiles():
                 tile.show_time(self._now())
 
@@ -229,12 +267,19 @@ class ServersPanel(QWidget):
         self._empty.refresh()
 
     def _on_foreign_changed(self) -> None:
-        self.foreign_list.refresh()
+        self._refresh_foreign()
         self.memory_strip.refresh()
+
+    def _refresh_foreign(self) -> None:
+        self.foreign_list.refresh()
+        # A hidden list leaves its margin behind, which would cut the tiles short.
+        bottom = 0 if self.foreign_list.isHidden() else _GAP
+        self._foot.setContentsMargins(SIDE, 0, SIDE, bottom)
 
     def _on_engine_changed(self) -> None:
         self.memory_strip.refresh()
-        self.foreign_list.refresh()
+        self._refresh_foreign()
+        self._empty.refresh()
         self.header.refresh()
 
     def _on_theme_changed(self) -> None:
@@ -252,7 +297,21 @@ class ServersPanel(QWidget):
 
     def _on_start_requested(self, profile_id: str) -> None:
         self._started = profile_id
+        if profile_id in self.grid.tiles:
+            self.select(profile_id)
+            self.grid.reveal(profile_id)
         self.start_requested.emit(profile_id)
+
+    def _on_menu_wanted(self, wish: MenuWish) -> None:
+        server = self._mirror.servers.get(wish.server_id)
+        if server is not None:
+            make_tile_menu(
+                server,
+                self._on_tile_requested,
+                self,
+                is_live=not self._mirror.is_stale,
+                has_profile=server.id in self._mirror.profiles,
+            ).popup(wish.place)
 
     def _on_tile_requested(self, request: TileRequest) -> None:
         self.select(request.server_id)
@@ -271,3 +330,5 @@ class ServersPanel(QWidget):
                 self.log_requested.emit(request.server_id)
             case TileAction.COPY_URL:
                 self.copy_url_requested.emit(request.server_id)
+            case TileAction.EDIT:
+                self.edit_requested.emit(request.server_id)

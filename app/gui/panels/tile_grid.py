@@ -103,6 +103,12 @@ class TileGrid(QScrollArea):
         """Return the tiles of which at least a part can be seen."""
         return [tile for tile in self.tiles.values() if not tile.visibleRegion().isEmpty()]
 
+    def reveal(self, server_id: str) -> None:
+        """Scroll as little as needed to show a whole tile. Only for what the user asked for."""
+        tile = self.tiles.get(server_id)
+        if tile is not None:
+            self.ensureWidgetVisible(tile, 0, GAP)
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._place()
@@ -123,14 +129,24 @@ class TileGrid(QScrollArea):
         self._content.resize(self.viewport().width(), height)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        step = _STEPS.get(Qt.Key(event.key()))
-        ids = list(self.tiles.values())
-        at = next((n for n, tile in enumerate(ids) if tile.hasFocus()), None)
-        if step is None or at is None:
+        tiles = list(self.tiles.values())
+        at = next((n for n, tile in enumerate(tiles) if tile.hasFocus()), None)
+        target = None if at is None else self._target(Qt.Key(event.key()), at)
+        if target is None:
             super().keyPressEvent(event)
-            return
-        across, down = step
+        elif 0 <= target < len(tiles):
+            tiles[target].setFocus(Qt.FocusReason.TabFocusReason)
+            self.ensureWidgetVisible(tiles[target], 0, GAP)
+
+    def _target(self, key: Qt.Key, at: int) -> int | None:
+        """Return the number of the tile that a key leads to; None for other keys."""
+        last = len(self.tiles) - 1
+        if key in (Qt.Key.Key_Home, Qt.Key.Key_End):
+            return 0 if key == Qt.Key.Key_Home else last
+        if key not in _STEPS:
+            return None
+        across, down = _STEPS[key]
         target = at + across + down * self.columns()
-        if 0 <= target < len(ids):
-            ids[target].setFocus(Qt.FocusReason.TabFocusReason)
-            self.ensureWidgetVisible(ids[target], 0, GAP)
+        # Down into a last row that is not full: to the tile that ends it.
+        has_row_below = at // self.columns() < last // self.columns()
+        return min(target, last) if down > 0 and has_row_below else target

@@ -30,6 +30,11 @@ def _tr(text: str) -> str:
     return QCoreApplication.translate("ServerTile", text)
 
 
+def no_engine() -> str:
+    """Return why nothing can be done while the engine is lost."""
+    return _tr("The engine does not answer.")
+
+
 class Status(NamedTuple):
     """The word in the pill, and the palette tokens of word and tint."""
 
@@ -38,17 +43,21 @@ class Status(NamedTuple):
     tint: str
 
 
-def status(server: Server, requests_open: float | None) -> Status:
-    """Return the state of a server in one or two words."""
+def status(server: Server, requests_open: float | None, *, is_live: bool) -> Status:
+    """Return the state of a server in one or two words; without the engine much is unknown."""
+    if not is_live:
+        found = status(server, requests_open, is_live=True)
+        word = _tr("Unknown") if server.state.is_active else found.word
+        return Status(word, "tx2", "chip")
     match server.state:
         case ServerState.STALLED:
             found = Status(_tr("Stalled"), "bad", "bads")
         case ServerState.BACKING_OFF:
             found = Status(_tr("Starting again"), "warn", "warns")
-        case ServerState.READY | ServerState.BUSY if requests_open:
-            found = Status(_tr("Generating"), "acc", "accs")
-        case ServerState.READY | ServerState.BUSY:
+        case ServerState.READY if not requests_open:
             found = Status(_tr("Ready"), "ok", "oks")
+        case ServerState.READY | ServerState.BUSY:
+            found = Status(_tr("Generating"), "acc", "accs")
         case ServerState.STARTING:
             is_loading = server.phase is Phase.LOADING
             word = _tr("Loading model") if is_loading else _tr("Starting")
@@ -65,21 +74,62 @@ def status(server: Server, requests_open: float | None) -> Status:
 def when(server: Server, now: float) -> str:
     """Return the time that matters: up since, starting since, or stopped how long ago."""
     match server.state:
-        case ServerState.READY | ServerState.BUSY | ServerState.STALLED:
+        case ServerState.READY | ServerState.BUSY:
             since = server.ready_at or server.started_at or server.state_since
             return fmt.duration(now - since)
+        case ServerState.STALLED:
+            return _tr("for {time}").format(time=fmt.duration(now - server.state_since))
         case ServerState.STARTING:
             elapsed = fmt.duration(now - (server.started_at or server.state_since))
-            if server.progress is None:
-                return elapsed
-            return f"{server.progress:.0%} · {elapsed}"
+            return elapsed if server.progress is None else f"{server.progress:.0%} · {elapsed}"
         case ServerState.STOPPING:
             return released(server) or fmt.duration(now - server.state_since)
         case ServerState.BACKING_OFF:
-            left = max(0.0, (server.next_try_at or now) - now)
-            return _tr("next try in {time}").format(time=fmt.duration(left))
+            left = ceil((server.next_try_at or now) - now)
+            text = _tr("next try in {time}") if left > 0 else _tr("next try now")
+            return text.format(time=fmt.duration(left))
         case ServerState.STOPPED | ServerState.FAILED:
             return fmt.ago(now - server.state_since)
+
+
+def when_tip(server: Server) -> str:
+    """Return what the time of a tile means, and how often the server was started again."""
+    match server.state:
+        case ServerState.READY | ServerState.BUSY:
+            first = _tr("How long it has been ready.")
+        case ServerState.STALLED:
+            first = _tr("How long it has been stalled.")
+        case ServerState.STOPPING if released(server):
+            first = _tr("How much of its memory is free again.")
+        case _:
+            first = ""
+    return f"{first} {restarted(server)}".strip()
+
+
+def restarted(server: Server) -> str:
+    """Return how often a server was started after its first start; empty for never."""
+    if server.restarts == 0:
+        return ""
+    if server.restarts == 1:
+        return _tr("Restarted once.")
+    return _tr("Restarted {count} times.").format(count=server.restarts)
+
+
+def subtitle(server: Server, *, is_live: bool) -> str:
+    """Return the second line of a tile: the model, or what to do about a stall."""
+    if server.state is ServerState.STALLED and is_live:
+        return _tr("Nothing is generated any more. Restart it.")
+    model = server.model.rstrip("/").rsplit("/", 1)[-1]
+    if server.state is ServerState.BACKING_OFF and server.restarts:
+        return f"{model} · {restarted(server).rstrip('.').lower()}"
+    return model
+
+
+def subtitle_tip(server: Server) -> str:
+    """Return the whole story of the second line."""
+    if server.state is ServerState.STALLED and server.failure is not None:
+        return f"{server.failure.message}\n{server.failure.hint}\n{server.model}"
+    return server.model
 
 
 def released(server: Server) -> str:
@@ -159,8 +209,6 @@ def totals(server: Server, series: Series | None) -> tuple[str, str]:
     tokens = series.latest("tokens_total")
     opened = series.latest("requests_open")
     first = _tr("{count} tokens").format(count=fmt.count(tokens))
-    if server.state is ServerState.STALLED:
-        return first, _tr("Nothing generated lately")
     if opened is None:
         return first, ""
     if opened == 0:
@@ -179,14 +227,16 @@ def spoken_name(server: Server, word: str) -> str:
 
 def spoken_figures(server: Server, series: Series | None) -> str:
     """Return the figures of a tile as sentences, or the reason why it failed."""
-    if server.failure is not None and server.state in TROUBLE:
-        return f"{server.failure.message} {server.failure.hint}".strip()
+    trouble = ""
+    if server.failure is not None and server.state in (*TROUBLE, ServerState.STALLED):
+        trouble = f"{server.failure.message} {server.failure.hint}".strip()
     if series is None or not server.state.has_process:
-        return ""
+        return trouble
     parts: list[str] = []
     for metric in TILE_METRICS:
         value = series.latest(metric)
         if value is not None:
             parts.append(f"{LABELS[metric]} " + " ".join(figure(metric, value)).strip())
     texts = [", ".join(parts), *totals(server, series)]
-    return " ".join(f"{text}." for text in texts if text)
+    figures = " ".join(f"{text}." for text in texts if text)
+    return f"{trouble} {figures}".strip()

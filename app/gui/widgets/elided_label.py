@@ -1,8 +1,10 @@
 """Light text widgets: one elided line, or a few wrapped lines, painted without a layout pass."""
 
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QTextLayout
 from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from app.gui.guarded import guarded
 
 _ELLIPSIS = "…"
 
@@ -76,6 +78,69 @@ class ElidedLabel(QWidget):
         tip = self._reason or (self._text if self.natural_width() > self.width() + 1 else "")
         if tip != self.toolTip():
             self.setToolTip(tip)
+
+
+class WrappedLabel(QWidget):
+    """A few lines of text, as high as they are; the tool-tip has what does not fit."""
+
+    def __init__(self, font: QFont, *, most: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._text = ""
+        self._most = most
+        self._lines: list[str] = []
+        self._colour = QColor()
+        self.setFont(font)
+        self._leading = QFontMetrics(font).height() + 1
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def text(self) -> str:
+        """Return the whole text."""
+        return self._text
+
+    def setText(self, text: str) -> None:
+        """Show `text`."""
+        if text != self._text:
+            self._text = text
+            self.setAccessibleName(text)
+            self._break_up()
+            self.updateGeometry()
+
+    def set_colour(self, colour: QColor) -> None:
+        """Paint with `colour` from now on."""
+        self._colour = colour
+        self.update()
+
+    @guarded(False)
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    @guarded(-1)
+    def heightForWidth(self, width: int) -> int:
+        lines = wrapped_lines(self._text, self.font(), width, self._most)
+        return self._leading * max(1, len(lines))
+
+    @guarded(QSize())
+    def sizeHint(self) -> QSize:
+        return QSize(0, self._leading)
+
+    @guarded(QSize())
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, self._leading)
+
+    def resizeEvent(self, _event: object) -> None:
+        self._break_up()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setPen(self._colour)
+        draw_lines(painter, self._lines, 0, 0, self._leading)
+
+    def _break_up(self) -> None:
+        self._lines = wrapped_lines(self._text, self.font(), self.width(), self._most)
+        self.setToolTip(self._text if is_cut(self._lines) else "")
+        self.update()
 
 
 def wrapped_lines(text: str, font: QFont, width: int, count: int) -> list[str]:
