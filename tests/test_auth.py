@@ -149,7 +149,8 @@ def test_auth_03_without_a_key_everything_is_open(
     unlocked: RunningEngine, headers: dict[str, str]
 ) -> None:
     for method, target in ENGINE_ROUTES:
-        if "events" in target or method != "GET":
+        # These would need the hub.
+        if "events" in target or "/api/hub/" in target or method != "GET":
             continue
         assert call(unlocked.url, method, target, headers=headers).status in (200, 404)
     assert call(unlocked.gateway_url, "GET", "/v1/models", headers=headers).status == 200

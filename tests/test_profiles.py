@@ -155,7 +155,7 @@ def test_stale_revision_is_refused_and_the_other_change_stays(store: ProfileStor
 
 
 BROKEN = {
-    "broken toml": ('name = "A"\nmodel = \n', 2, "line 2"),
+    "broken toml": ('name = "A"\nmodel = \n', 2, "Invalid value."),
     "no name": ('model = "m"\n', None, "name"),
     "name is a number": ('model = "m"\nname = 3\n', 2, "name"),
     "name of two lines": ('model = "m"\nname = "a\\nb"\n', 2, "name"),
@@ -199,6 +199,49 @@ def test_file_that_is_no_text_or_no_file_shows_why(store: ProfileStore) -> None:
     faults = {name: profile.fault for name, profile in loaded(store).items()}
     assert set(faults) == {"a", "folder", "dangling"}
     assert all(fault is not None and fault.message for fault in faults.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('name = "Broken one"  # mine\nmodel = \n', "Broken one"),
+        ("model = 3\n  name='Broken one'\n", "Broken one"),
+        ('model = "m"\n[options]\nname = "Broken one"\ntemp = \n', "a"),
+        ('name = "Broken one\nmodel = "m"\n', "a"),
+        ('name = "a\\nb"\nmodel = \n', "a"),
+    ],
+)
+def test_broken_file_is_called_by_its_name_if_that_can_be_read(
+    store: ProfileStore, text: str, name: str
+) -> None:
+    write("a", text)
+    profile = loaded(store)["a"]
+    assert profile.fault is not None
+    assert profile.name == name
+
+
+def test_broken_file_takes_no_name_from_one_that_works(store: ProfileStore) -> None:
+    write("a", 'name = "Twin"\nmodel = \n')
+    write("b", 'name = "Twin"\nmodel = "m"\n')
+    assert loaded(store)["b"].fault is None
+
+
+def test_fault_does_not_tell_its_line_twice(store: ProfileStore) -> None:
+    path = write("a", 'name = "A"\nmodel = \n')
+    known = loaded(store)
+    fault = known["a"].fault
+    assert fault is not None
+    assert (fault.message, fault.line) == ("Invalid value.", 2)
+    with pytest.raises(AppError, match=r"\(Invalid value, line 2\)"):
+        store.update("a", draft(), existing=known)
+    assert path.exists()
+
+
+def test_range_is_told_in_whole_numbers(store: ProfileStore) -> None:
+    write("a", 'name = "A"\nmodel = "m"\n[options]\nmax_tokens = "many"\n')
+    fault = loaded(store)["a"].fault
+    assert fault is not None
+    assert "a whole number from 1 to 1,000,000" in fault.message
 
 
 def test_two_files_of_one_name_second_is_faulty(store: ProfileStore) -> None:

@@ -617,7 +617,7 @@ def test_bugfix_02_logs_of_earlier_starts_are_rotated_away() -> None:
             one.supervisor.start("p")
             await one.settled()
         logs = sorted(path.name for path in (paths.logs() / "servers").iterdir())
-        assert logs == ["p.log", "p.log.1", "p.log.2", "p.log.3"]
+        assert logs == ["p.log", "p.log.1", "p.log.2", "p.log.3", "p.log.crash"]
 
     run(scenario, "exit:1")
 

@@ -254,10 +254,10 @@ QComboBox#profilePicker::down-arrow {{ image: none; }}
 QComboBox QLineEdit {{ background: transparent; border: none; padding: 0; min-height: 0; }}
 QComboBox QLineEdit:focus {{ border: none; padding: 0; }}
 QListView#modelMatches, QComboBox#popUp QAbstractItemView {{
-    background: {t.card}; border: 1px solid {t.line2}; padding: 4px; outline: none;
+    background: {t.card}; border: 1px solid {t.line2}; padding: 0; outline: none;
 }}
 QListView#modelMatches::item, QComboBox#popUp QAbstractItemView::item {{
-    color: {t.tx}; min-height: 28px; padding: 0 7px; border-radius: 5px;
+    color: {t.tx}; min-height: 28px; padding: 0 4px; margin: 1px 3px; border-radius: 5px;
 }}
 QListView#modelMatches::item:selected, QListView#modelMatches::item:hover,
 QComboBox#popUp QAbstractItemView::item:selected {{ background: {t.fill}; color: {t.on_fill}; }}

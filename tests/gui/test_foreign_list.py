@@ -242,7 +242,7 @@ def test_window_shows_running_foreign_server_and_stops_it(
     qtbot: QtBot, own_home: Path, tmp_path: Path
 ) -> None:
     with fake_server(tmp_path, *mlx_command()) as one, open_window() as window:
-        panel = window.servers_panel
+        panel = window.parts.servers_panel
 
         def row() -> ForeignRow | None:
             return next((r for r in panel.foreign_list.rows() if r.server.pid == one.pid), None)

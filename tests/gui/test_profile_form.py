@@ -2,15 +2,17 @@
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit
+from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.dialogs.log_view import LogView
 from app.gui.dialogs.option_row import parse_option
 from app.gui.dialogs.profile_form import ProfileForm
+from app.gui.theme import theme
 from app.gui.widgets.switch import Switch
-from app.wire.nouns import Model, ModelSource, Profile, ProfileDraft
+from app.wire.nouns import Model, ModelSource, Profile, ProfileDraft, ProfileFault
 from app.wire.options import Option, OptionKind, RuntimeInfo
+from app.wire.policy import ON_CRASH
 
 K = OptionKind
 OPTIONS = (
@@ -110,12 +112,54 @@ def test_form_every_kind_of_value_reaches_the_draft(qtbot: QtBot) -> None:
     }  # fmt: skip
 
 
+def test_form_policy_is_shown_kept_and_saved(qtbot: QtBot) -> None:
+    profile = Profile("a", "A", "m", policy={"restart_stalled": True}, revision="r1")
+    dialog = form(qtbot, profile)
+    assert "Reliability" in texts(dialog)
+    assert save(qtbot, dialog).policy == {"restart_stalled": True}
+    dialog.show_error("")
+    again = dialog.policy_rows["auto_restart"].control
+    assert isinstance(again, QComboBox)
+    again.setCurrentText(ON_CRASH)
+    assert save(qtbot, dialog).policy == {"restart_stalled": True, "auto_restart": ON_CRASH}
+    assert save(qtbot, form(qtbot, Profile("a", "A", "m"))).policy == {}
+
+
+def test_form_of_a_broken_file_cannot_be_saved_and_says_why(qtbot: QtBot) -> None:
+    fault = ProfileFault("Invalid value.", 2)
+    dialog = form(qtbot, Profile("a", "A", "m", fault=fault))
+    reason = "Invalid value (line 2). Repair the file in a text editor; it cannot be changed here."
+    assert reason in texts(dialog)
+    assert not dialog.save_button.isEnabled()
+    assert not dialog.name_field.isEnabled()
+
+
+def test_form_is_no_higher_than_its_window(qtbot: QtBot) -> None:
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.resize(960, 600)
+    dialog = ProfileForm(RUNTIME, None, MODELS, window)
+    qtbot.addWidget(dialog)
+    assert dialog.height() < window.height()
+
+
+def test_form_model_search_lists_matches_without_a_scroll_bar(qtbot: QtBot) -> None:
+    theme().refresh()
+    dialog = form(qtbot)
+    qtbot.keyClicks(dialog.model_field, "qwen")
+    popup = dialog.model_field.completer().popup()
+    assert popup.isVisible()
+    assert popup.model().rowCount() == 1
+    assert not popup.verticalScrollBar().isVisible()
+    popup.hide()
+
+
 def test_form_wrong_value_is_told_at_the_field_at_once_and_not_submitted(qtbot: QtBot) -> None:
     dialog = form(qtbot)
     dialog.name_field.setText("Chat")
     dialog.model_field.setEditText("m")
     qtbot.keyClicks(field(dialog, "max_tokens"), "0")
-    advice = "Enter a whole number from 1 to 1\u2009000\u2009000."
+    advice = "Enter a whole number from 1 to 1,000,000."
     assert advice in texts(dialog)
     with qtbot.assertNotEmitted(dialog.submitted):
         qtbot.mouseClick(dialog.save_button, Qt.MouseButton.LeftButton)
@@ -166,6 +210,22 @@ def test_option_text_that_does_not_work_is_refused_with_advice(name: str, text: 
     option = next(option for option in OPTIONS if option.name == name)
     with pytest.raises(ValueError, match=r"^Enter .*\.$"):
         parse_option(option, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("max_tokens", "1,000", 1000), ("max_tokens", "1\u2009000\u2009000", 1_000_000),
+     ("temp", "0,7", 0.7), ("temp", " 1 ", 1.0), ("max_tokens", " ", None)],
+)  # fmt: skip
+def test_option_text_is_read_as_people_write_it(name: str, text: str, value: object) -> None:
+    option = next(option for option in OPTIONS if option.name == name)
+    assert parse_option(option, text) == value
+
+
+@pytest.mark.parametrize("text", ["1,00", "10 00", ",100", "1,0000"])
+def test_option_text_with_odd_grouping_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="Enter a whole number from 1 to 1,000,000"):
+        parse_option(OPTIONS[0], text)
 
 
 def log(qtbot: QtBot, lines: int) -> LogView:

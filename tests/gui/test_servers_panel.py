@@ -4,117 +4,34 @@ import time
 from collections import Counter
 from math import isnan
 
-import msgspec
 import pytest
+from panel_kit import (
+    CODER,
+    FIGURES,
+    GIB,
+    LEFT,
+    LLAMA,
+    Engine,
+    button,
+    many,
+    panel_of,
+    server,
+    tile_of,
+)
 from PySide6.QtCore import QAbstractItemModel, QEvent, QObject, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.format import UNKNOWN
-from app.gui.mirror import Mirror
 from app.gui.models.profile_list import ID_ROLE, ProfileList
 from app.gui.panels.memory_strip import shares_of
-from app.gui.panels.server_tile import TILE_HEIGHT, ServerTile
+from app.gui.panels.server_tile import TILE_HEIGHT
 from app.gui.panels.servers_panel import ServersPanel
 from app.gui.theme import theme
 from app.wire.errors import ErrorCode
-from app.wire.events import MachineSample, Removed, Samples, SampleValues, Snapshot, Upsert
-from app.wire.nouns import (
-    EngineInfo,
-    Failure,
-    Machine,
-    Phase,
-    Profile,
-    ProfileFault,
-    Server,
-    ServerState,
-)
-
-GIB = 2**30
-LEFT = Qt.MouseButton.LeftButton
-CODER = "mlx-community/Qwen2.5-Coder-32B-Instruct-4bit"
-LLAMA = "mlx-community/Llama-3.2-3B-Instruct-4bit"
-FIGURES: SampleValues = {
-    "memory_bytes": 18.9 * GIB, "cpu_percent": 24.0, "gpu_percent": 87.0, "tokens_per_s": 21.4,
-    "tokens_total": 8123.0, "requests_open": 1.0,
-}  # fmt: skip
-
-
-def profiles() -> tuple[Profile, ...]:
-    return (
-        Profile("coding", "Coding assistant", CODER),
-        Profile("chat", "Fast chat", LLAMA),
-        Profile("broken", "Broken", "", path="/home/profiles/broken.toml",
-                fault=ProfileFault("Expected a number", 7)),
-        Profile("demo", "Demo", "demo/tiny", is_demo=True),
-    )  # fmt: skip
-
-
-def server(server_id: str = "coding", **fields: object) -> Server:
-    now = time.time()
-    base = Server(server_id, "Coding assistant", CODER, ServerState.READY, now - 8000,
-                  started_at=now - 8060, ready_at=now - 8040.5)  # fmt: skip
-    return msgspec.structs.replace(base, **fields)
-
-
-def engine(*, gpu: bool = True) -> EngineInfo:
-    machine = Machine("Mac", "Apple M3", 64 * GIB, 48 * GIB if gpu else None, gpu)
-    return EngineInfo("0.1", 1, 1, "", "", "", 0.0, "", "", False, False, machine, (),
-                      ("local_disk",))  # fmt: skip
-
-
-class Engine:
-    """Feeds a mirror the way the event stream does."""
-
-    def __init__(self, *servers: Server, gpu: bool = True) -> None:
-        self.mirror = Mirror()
-        self.seq = 1
-        self.mirror.apply(Snapshot(1, engine(gpu=gpu), profiles(), servers, (), ()))
-
-    def put(self, item: Server | Profile) -> None:
-        self.seq += 1
-        kind = "server" if isinstance(item, Server) else "profile"
-        self.mirror.apply(Upsert(self.seq, kind, msgspec.Raw(msgspec.json.encode(item))))
-
-    def remove(self, server_id: str) -> None:
-        self.seq += 1
-        self.mirror.apply(Removed(self.seq, "server", server_id))
-
-    def sample(self, values: dict[str, SampleValues], used: float = 32.5 * GIB) -> None:
-        self.seq += 1
-        machine = MachineSample(64 * GIB, int(used))
-        self.mirror.apply(Samples(self.seq, time.time(), machine, values))
-
-
-def panel_of(
-    qtbot: QtBot, engine: Engine, *, size: tuple[int, int] = (1000, 860), plots: bool = False
-) -> ServersPanel:
-    panel = ServersPanel(engine.mirror)
-    qtbot.addWidget(panel)
-    panel.resize(*size)
-    panel.show()
-    qtbot.waitExposed(panel)
-    QApplication.processEvents()
-    if plots:
-        panel.enable_plots()
-    return panel
-
-
-def tile_of(panel: ServersPanel, server_id: str = "coding") -> ServerTile:
-    tile = panel.tile(server_id)
-    assert tile is not None
-    return tile
-
-
-def button(parent: QWidget, text: str) -> QPushButton:
-    found = [
-        b
-        for b in parent.findChildren(QPushButton)
-        if b.isVisible() and text in (b.text(), b.toolTip())
-    ]
-    assert len(found) == 1, f"{len(found)} buttons say {text}"
-    return found[0]
+from app.wire.events import MachineSample, Removed, Samples
+from app.wire.nouns import Failure, Phase, Profile, ProfileFault, ServerState
 
 
 def type_into_picker(qtbot: QtBot, panel: ServersPanel, text: str) -> None:
@@ -188,6 +105,34 @@ def test_picker_text_that_is_no_profile_goes_back_to_the_chosen_one(qtbot: QtBot
     assert panel.header.picker.currentText() == "Fast chat"
 
 
+@pytest.mark.parametrize("chosen", ["chat", None])
+def test_picker_escape_gives_up_the_search_and_keeps_the_choice(
+    qtbot: QtBot, chosen: str | None
+) -> None:
+    panel = panel_of(qtbot, Engine())
+    panel.last_profile_id = chosen
+    picker = panel.header.picker
+    type_into_picker(qtbot, panel, "cod")
+    press(qtbot, panel, Qt.Key.Key_Escape)
+    before = "Fast chat" if chosen else ""
+    assert not picker.completer().popup().isVisible()
+    assert picker.currentText() == before
+    picker.showPopup()
+    press_in = picker.view()
+    qtbot.keyClick(press_in, Qt.Key.Key_Escape)
+    panel.header.new_button.setFocus()
+    assert (panel.last_profile_id, picker.currentText()) == (chosen, before)
+
+
+def test_picker_search_that_is_left_for_the_whole_list_chooses_nothing(qtbot: QtBot) -> None:
+    panel = panel_of(qtbot, Engine())
+    panel.last_profile_id = "chat"
+    type_into_picker(qtbot, panel, "cod")
+    panel.header.picker.completer().popup().hide()
+    panel.header.picker.showPopup()
+    assert (panel.last_profile_id, panel.header.picker.currentText()) == ("chat", "Fast chat")
+
+
 def test_picker_remembered_profile_is_chosen_when_it_comes(qtbot: QtBot) -> None:
     engine = Engine()
     panel = panel_of(qtbot, engine)
@@ -226,6 +171,33 @@ def test_broken_profile_cannot_be_started_and_says_why(qtbot: QtBot) -> None:
     assert shown.args == ["/home/profiles/broken.toml"]
     panel.last_profile_id = "chat"
     assert not notice.isVisible()
+
+
+def test_fault_is_wrapped_and_whole_at_the_smallest_window(qtbot: QtBot) -> None:
+    trouble = "Longest answer (max_tokens): 'many' does not work; it must be a whole number"
+    fault = ProfileFault(f"{trouble} from 1 to 1,000,000.", 5)
+    engine = Engine()
+    engine.put(Profile("broken", "Broken one", "m", path="/p/broken.toml", fault=fault))
+    panel = panel_of(qtbot, engine, size=(590, 540))
+    panel.last_profile_id = "broken"
+    QApplication.processEvents()
+    label = panel.header.notice.message_label
+    assert label.height() == label.heightForWidth(label.width())
+    assert label.text().endswith("1,000,000 (line 5)")
+    assert label.toolTip() == ""
+
+
+def test_start_button_has_one_width_for_all_its_texts(qtbot: QtBot) -> None:
+    engine = Engine()
+    panel = panel_of(qtbot, engine, size=(590, 540))
+    panel.last_profile_id = "coding"
+    header = panel.header
+    before = header.picker.geometry(), header.start_button.geometry()
+    for state in ServerState:
+        engine.put(server(state=state))
+        QApplication.processEvents()
+        assert (header.picker.geometry(), header.start_button.geometry()) == before
+        assert header.start_button.sizeHint().width() <= header.start_button.width()
 
 
 def test_start_button_follows_the_server_of_the_chosen_profile(qtbot: QtBot) -> None:
@@ -464,10 +436,6 @@ def test_plots_wait_for_enable_plots_and_keep_their_place(qtbot: QtBot) -> None:
     assert tile.plots.geometry() == place
 
 
-def many(count: int) -> list[Server]:
-    return [server(f"s{n}", name=f"Server {n}") for n in range(count)]
-
-
 def test_server_03_scroll_offset_stays_through_updates(qtbot: QtBot) -> None:
     servers = many(30)
     engine = Engine(*servers)
@@ -644,6 +612,40 @@ def test_started_profile_becomes_the_selected_tile(qtbot: QtBot) -> None:
     assert panel.selected_id() == "chat"
 
 
+@pytest.mark.parametrize("existing", [True, False])
+def test_started_server_is_scrolled_to_and_others_are_not(qtbot: QtBot, existing: bool) -> None:
+    last = server("coding", state=ServerState.STOPPED)
+    engine = Engine(*many(6), *([last] if existing else []))
+    panel = panel_of(qtbot, engine, size=(590, 540))
+    bar = panel.grid.verticalScrollBar()
+    engine.put(server("chat", name="Fast chat", state=ServerState.STARTING))
+    assert bar.value() == 0
+    panel.last_profile_id = "coding"
+    qtbot.mouseClick(panel.header.start_button, LEFT)
+    engine.put(server("coding", state=ServerState.STARTING))
+    tile = tile_of(panel)
+    assert tile.visibleRegion().boundingRect() == tile.rect()
+    assert tile.is_selected()
+    bar.setValue(0)
+    engine.put(server("coding"))
+    assert bar.value() == 0
+
+
+def test_model_that_was_run_shows_its_server(qtbot: QtBot) -> None:
+    engine = Engine(*many(6))
+    panel = panel_of(qtbot, engine, size=(590, 540))
+    panel.expect_model(LLAMA)
+    engine.put(server("chat", model=LLAMA, state=ServerState.STARTING))
+    tile = tile_of(panel, "chat")
+    assert tile.visibleRegion().boundingRect() == tile.rect()
+    assert panel.selected_id() == "chat"
+
+
+def test_tiles_reach_down_to_the_edge_while_no_other_server_is_listed(qtbot: QtBot) -> None:
+    panel = panel_of(qtbot, Engine(*many(6)), size=(590, 540))
+    assert panel.grid.mapTo(panel, panel.grid.rect().bottomLeft()).y() == panel.height() - 1
+
+
 def test_keyboard_reaches_tiles_and_arrows_move_between_them(qtbot: QtBot) -> None:
     panel = panel_of(qtbot, Engine(*many(4)))
     panel.header.new_button.setFocus()
@@ -652,6 +654,11 @@ def test_keyboard_reaches_tiles_and_arrows_move_between_them(qtbot: QtBot) -> No
     qtbot.keyClick(tile_of(panel, "s0"), Qt.Key.Key_Right)
     assert tile_of(panel, "s1").hasFocus()
     qtbot.keyClick(tile_of(panel, "s1"), Qt.Key.Key_Down)
+    assert tile_of(panel, "s3").hasFocus()
+    assert panel.selected_id() == "s3"
+    qtbot.keyClick(tile_of(panel, "s3"), Qt.Key.Key_Home)
+    assert tile_of(panel, "s0").hasFocus()
+    qtbot.keyClick(tile_of(panel, "s0"), Qt.Key.Key_End)
     assert tile_of(panel, "s3").hasFocus()
     qtbot.keyClick(tile_of(panel, "s3"), Qt.Key.Key_Tab)
     assert button(tile_of(panel, "s3"), "Stop").hasFocus()
@@ -687,8 +694,8 @@ def test_memory_shares_add_up_to_the_written_total(used: float) -> None:
     names = [("a", 1.26 * GIB, 0), ("b", 2.34 * GIB, 1), ("c", 3.35 * GIB, 2)]
     shares = shares_of(names, used * GIB, "Other apps")
     assert [share.text for share in shares[:3]] == ["1.3 GB", "2.3 GB", "3.4 GB"]
-    assert sum(share.tenths for share in shares) == round(used * 10)
-    assert sum(share.used_bytes for share in shares) == pytest.approx(used * GIB)
+    assert sum(float(share.text.split()[0]) for share in shares) == pytest.approx(round(used, 1))
+    assert sum(share.used_bytes or 0 for share in shares) == pytest.approx(used * GIB)
 
 
 def test_memory_strip_names_every_server_and_other_apps(qtbot: QtBot) -> None:
@@ -701,6 +708,16 @@ def test_memory_strip_names_every_server_and_other_apps(qtbot: QtBot) -> None:
     ]  # fmt: skip
     assert strip.total_text() == "32.5 of 64 GB"
     assert strip.accessibleName() == "Unified memory: 32.5 of 64 GB"
+
+
+def test_memory_strip_says_what_the_tile_says_and_nothing_it_does_not_know(qtbot: QtBot) -> None:
+    starting = server("chat", name="Fast chat", state=ServerState.STARTING)
+    engine = Engine(server("coding"), starting)
+    panel = panel_of(qtbot, engine)
+    engine.sample({"coding": FIGURES | {"memory_bytes": 86.2 * 2**20}, "chat": {}}, 1.9 * GIB)
+    texts = panel.memory_strip.legend_texts()
+    assert texts == ["Coding assistant 86 MB", f"Fast chat {UNKNOWN}", "Other apps 1.8 GB"]
+    assert tile_of(panel).cells["memory_bytes"].text() == "86 MB"
 
 
 def test_memory_strip_is_called_memory_without_metal(qtbot: QtBot) -> None:

@@ -52,9 +52,10 @@ async def memory_released(
         tell(held)
         return held
     deadline = asyncio.get_running_loop().time() + _MEMORY_S
+    released = 0
     while True:
         used = await asyncio.to_thread(used_now)
-        released = _bounded(held, used_before - used)
+        released = max(released, _bounded(held, used_before - used))
         tell(released)
         if released >= _ENOUGH * held or asyncio.get_running_loop().time() > deadline:
             return released

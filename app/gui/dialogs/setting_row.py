@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSizePolicy,
+    QStyledItemDelegate,
     QVBoxLayout,
     QWidget,
 )
@@ -42,8 +43,9 @@ class FormRow(QWidget):
         for text in (self._label, self._note, self._error):
             text.setTextFormat(Qt.TextFormat.PlainText)
             text.setWordWrap(True)
-            # A wrapping label asks for the height of its preferred, not its real width.
-            policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+            # A wrapping label asks for the height of its preferred, not its real width: with a
+            # policy that takes this as the least height the page would end in empty space.
+            policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
             policy.setHeightForWidth(True)
             text.setSizePolicy(policy)
         for text in (self._note, self._error):
@@ -207,6 +209,8 @@ class PopUp(QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("popUp")
+        # The style sheet knows the rows of this delegate only.
+        self.setItemDelegate(QStyledItemDelegate(self))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def paintEvent(self, e: QPaintEvent) -> None:

@@ -75,7 +75,8 @@ def shares_of(
     known = [size for _, size, _ in names if size is not None]
     total = round(max(used_bytes, sum(known)) / _TENTH) * _TENTH
     rest = max(0.0, total - sum(_written(size) for size in known))
-    shares.append(Share(other, max(0.0, used_bytes - sum(known)), fmt.memory_text(rest), None))
+    text = f"{rest / _GIB:.1f} GB"
+    shares.append(Share(other, max(0.0, used_bytes - sum(known)), text, None))
     return shares
 
 

@@ -118,6 +118,7 @@ class ServersHeader(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
         row.addWidget(self._title)
+        row.addSpacing(8)
         row.addStretch(1)
         row.addWidget(self.picker, 8)
         row.addWidget(self.start_button)

@@ -12,9 +12,9 @@ from app.gui.panels.foreign_list import ForeignList
 from app.gui.panels.memory_strip import MemoryStrip
 from app.gui.panels.server_tile import MenuWish, ServerTile, TileRequest
 from app.gui.panels.servers_header import ServersHeader
-from app.gui.panels.tile_buttons import TileAction
+from app.gui.panels.tile_buttons import TileAction, menu_entries
 from app.gui.panels.tile_grid import SIDE, TileGrid
-from app.gui.panels.tile_menu import make_tile_menu
+from app.gui.panels.tile_menu import TileMenu
 from app.gui.theme import theme
 from app.wire.events import Samples
 from app.wire.nouns import Server, ServerState
@@ -305,13 +305,14 @@ class ServersPanel(QWidget):
     def _on_menu_wanted(self, wish: MenuWish) -> None:
         server = self._mirror.servers.get(wish.server_id)
         if server is not None:
-            make_tile_menu(
+            entries = menu_entries(
                 server,
-                self._on_tile_requested,
-                self,
                 is_live=not self._mirror.is_stale,
                 has_profile=server.id in self._mirror.profiles,
-            ).popup(wish.place)
+            )
+            menu = TileMenu(server, entries, self)
+            menu.requested.connect(self._on_tile_requested)
+            menu.popup(wish.place)
 
     def _on_tile_requested(self, request: TileRequest) -> None:
         self.select(request.server_id)
