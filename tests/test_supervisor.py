@@ -24,7 +24,7 @@ from app.engine.sampler import Sampler
 from app.engine.supervisor import Supervisor, life, preflight, reasons
 from app.wire.child import Exited
 from app.wire.errors import AppError, ErrorCode
-from app.wire.events import Removed, Upsert, decode_event, decode_item
+from app.wire.events import MachineSample, Removed, Upsert, decode_event, decode_item
 from app.wire.nouns import (
     EngineInfo,
     Failure,
@@ -660,6 +660,23 @@ def test_model_that_cannot_be_served_is_refused_in_words(
         resolve(model.replace("FOLDER", str(tmp_path)), tmp_path, bad=bad)
     assert refused.value.code is code
     assert refused.value.hint or code is ErrorCode.MODEL_UNSUPPORTED
+
+
+def test_loading_of_a_large_model_tells_how_far_it_is() -> None:
+    async def scenario(one: World) -> None:
+        # A file with a hole: it takes no space.
+        os.truncate(paths.home() / "model" / "model.safetensors", 4 * 2**30)
+        one.supervisor.start("p")
+        await one.until(lambda server: server.phase is Phase.LOADING)
+        for held, share in ((2**30, 0.25), (3 * 2**30, 0.75), (5 * 2**30, 0.99)):
+            values = {"p": {"memory_bytes": float(held)}}
+            one.supervisor.tick(1.0, MachineSample(2**34, 2**33), values)
+            assert one.server.progress == pytest.approx(share)
+        # Nothing held: the stop need not wait for memory to come back.
+        one.supervisor.tick(2.0, MachineSample(2**34, 2**33), {})
+        one.supervisor.stop("p")
+
+    run(scenario, "importing", "loading", "sleep:600")
 
 
 def test_deadline_of_a_start_grows_with_the_weights(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from app.engine.supervisor.preflight import Launch
 from app.wire.child import ChildEvent, Exited, Listening, Spawned, decode_child_event
 
 _log = logging.getLogger("server")
+_WORTH_TELLING_BYTES = 2**30
+"""Below this, Python and MLX themselves take a good part of the memory, and it is over soon."""
 _END_S = 5.0
 """How long a guard may take to end beyond the grace of its server; it takes milliseconds."""
 _LOOK_S = 1.0
@@ -62,6 +64,16 @@ class Life:
             rest_s = 0.0 if is_over else self._patience_s
             await self._child.close(deadline_s=rest_s + _END_S)
             await self._bury()
+
+    def loaded_share(self, held_bytes: int) -> float | None:
+        """Return how much of the weights a process holds, 0 to 0.99; None for a small model.
+
+        MLX reads weights into memory, so what the process holds tells how far it is.
+        """
+        weights = self._launch.weights_bytes
+        if weights < _WORTH_TELLING_BYTES:
+            return None
+        return min(0.99, max(0.0, held_bytes / weights))
 
     async def drop(self) -> None:
         """End a guard that got no order."""

@@ -138,6 +138,8 @@ class ServerTask:
             self._tell_released(release.while_ending(held, held - int(memory), less_used))
         if self.server.state is ServerState.STARTING or self.server.state.serves:
             self._memory, self._used_before = int(memory or 0), used
+        if self.server.phase is Phase.LOADING and self._life is not None:
+            self._update(progress=self._life.loaded_share(self._memory))
         if not self.server.state.serves:
             return
         verdict = self._watchdog.verdict(now)
@@ -188,7 +190,7 @@ class ServerTask:
         self._become(
             ServerState.STARTING, phase=Phase.SPAWNING, failure=None, name=self._profile.name,
             model=self._profile.model, started_at=time.time(), ready_at=None, pid=None, port=None,
-            next_try_at=None, held_bytes=None, released_bytes=None,
+            progress=None, next_try_at=None, held_bytes=None, released_bytes=None,
         )  # fmt: skip
         timer = asyncio.get_running_loop().call_later(deadline_s, self._give_up_start)
         try:
