@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import leaks
 import pytest
 from hub import StandInHub
@@ -22,6 +23,11 @@ os.environ |= {
     "HF_HUB_OFFLINE": "1",
     "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
 }
+# How long an example takes says something of the machine, nothing of the code.
+hypothesis.settings.register_profile(
+    "machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("machine")
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,8 @@ class Desk:
         self.window.resize(1400, 860)
         self.window.show()
         assert QTest.qWaitForWindowExposed(self.window)
-        assert QTest.qWaitFor(lambda: self.window.parts is not None)
+        while self.window.parts is None:
+            QCoreApplication.processEvents()
         self.settle()
 
     def settle(self) -> None:

@@ -63,6 +63,8 @@ class Campaign:
             self.end()
         self._ensure(window=victim == "window")
         self._give_orders()
+        if victim in ("guard", "server"):
+            until(lambda: self._server().get("pid") or self._server()["state"] in STATES_OF_REST)
         time.sleep(self.chance.choice(self.pauses_s))
         self._give_work()
         server = self._server()

@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from app.gui.delegates.model_tile import ModelTile
-from app.gui.mirror import Mirror
+from app.gui.mirror import LinkState, Mirror
 from app.gui.models.model_list import Role, SortOrder
 from app.gui.panels.models_panel import ModelsPanel
 from app.gui.theme import theme
@@ -479,7 +479,10 @@ def test_enter_runs_the_current_model(qtbot: QtBot, key: Qt.Key) -> None:
     assert asked.args == ["mlx-community/Model-00003-4bit"]
 
 
-@pytest.mark.parametrize("state", [ServerState.STARTING, ServerState.READY])
+@pytest.mark.parametrize(
+    "state",
+    [ServerState.STARTING, ServerState.READY, ServerState.STALLED, ServerState.BACKING_OFF],
+)
 def test_model_in_use_offers_no_second_run(qtbot: QtBot, state: ServerState) -> None:
     panel, mirror = open_panel(qtbot, make_models(3))
     index = index_of(panel, "Model-00001-4bit")
@@ -490,6 +493,45 @@ def test_model_in_use_offers_no_second_run(qtbot: QtBot, state: ServerState) -> 
         qtbot.mouseClick(panel.view.viewport(), LEFT, pos=run_button(panel, index))
         qtbot.keyClick(panel.view, Qt.Key.Key_Return)
     mirror.apply(Removed(3, "server", "p-Model-00001-4bit"))
+    with qtbot.waitSignal(panel.run_requested):
+        qtbot.keyClick(panel.view, Qt.Key.Key_Return)
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        ((ServerState.BUSY,), "running"),
+        ((ServerState.STALLED,), "stalled"),
+        ((ServerState.BACKING_OFF,), "starting again"),
+        ((ServerState.READY, ServerState.STALLED), "stalled"),
+        ((ServerState.BACKING_OFF, ServerState.READY), "running"),
+    ],
+)
+def test_model_tells_what_its_servers_do_trouble_first(
+    qtbot: QtBot, states: tuple[ServerState, ...], words: str
+) -> None:
+    panel, mirror = open_panel(qtbot, make_models(3))
+    index = index_of(panel, "Model-00001-4bit")
+    for number, state in enumerate(states):
+        item = msgspec.structs.replace(server_for("Model-00001-4bit", state), id=f"s{number}")
+        upsert(mirror, "server", item)
+    spoken = index.data(Qt.ItemDataRole.AccessibleTextRole)
+    assert spoken.split(", ")[-1] == words
+
+
+def test_models_of_a_lost_engine_cannot_be_run_until_it_is_back(qtbot: QtBot) -> None:
+    panel, mirror = open_panel(qtbot, make_models(3))
+    index = index_of(panel, "Model-00001-4bit")
+    panel.view.setCurrentIndex(index)
+    before = panel.view.viewport().grab().toImage()
+    mirror.set_link(LinkState.STALE, "No engine listens.", 1.0)
+    assert panel.view.viewport().grab().toImage() != before
+    with qtbot.assertNotEmitted(panel.run_requested):
+        qtbot.mouseClick(panel.view.viewport(), LEFT, pos=run_button(panel, index))
+        qtbot.keyClick(panel.view, Qt.Key.Key_Return)
+    run = next(a for a in open_menu(panel, index).actions() if a.text() == "Run")
+    assert not run.isEnabled()
+    mirror.set_link(LinkState.LIVE)
     with qtbot.waitSignal(panel.run_requested):
         qtbot.keyClick(panel.view, Qt.Key.Key_Return)
 

@@ -134,6 +134,7 @@ class Parts(QObject):
         servers.new_requested.connect(self._on_new_profile)
         servers.show_file_requested.connect(self._open_path)
         servers.foreign_stop_requested.connect(self._stop_foreign)
+        models.run_requested.connect(servers.expect_model)
         models.run_requested.connect(self.profiles.run_model)
         models.new_profile_requested.connect(self.profiles.create)
         models.reveal_requested.connect(self._reveal_model)
@@ -327,14 +328,16 @@ class Parts(QObject):
     def _refresh_commands(self, _changed: object = None) -> None:
         selected = self.servers_panel.selected_id()
         server = self.mirror.servers.get(selected) if selected else None
-        has_process = server is not None and server.state.has_process
+        # What the engine cannot hear cannot be asked for.
+        is_heard = server is not None and not self.mirror.is_stale
+        is_active = server is not None and server.state.is_active
         actions = self.actions_by_id
         for name in ("start", "edit_profile", "delete_profile"):
             actions[name].setEnabled(self.servers_panel.last_profile_id in self.mirror.profiles)
-        actions["restart"].setEnabled(server is not None)
-        actions["stop"].setEnabled(has_process)
-        actions["log"].setEnabled(server is not None)
-        actions["remove"].setEnabled(server is not None and not has_process)
+        actions["restart"].setEnabled(is_heard)
+        actions["stop"].setEnabled(is_heard and is_active)
+        actions["log"].setEnabled(is_heard)
+        actions["remove"].setEnabled(is_heard and not is_active)
         actions["copy_address"].setEnabled(self.mirror.engine is not None)
 
     def _servers_at_stake(self) -> list[str]:
