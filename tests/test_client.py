@@ -16,9 +16,9 @@ from engine_kit import RunningEngine, running_engine
 from keyring.errors import KeyringError, NoKeyringError, PasswordDeleteError
 
 from app import paths
-from app.client import api as api_module
-from app.client import credentials, launch
 from app.client.api import Api
+from app.client.calls import general
+from app.client import credentials, launch
 from app.client.errors import EngineGone, NeedsKey, WrongVersion
 from app.wire import API_VERSION
 from app.wire.errors import AppError, ErrorCode
@@ -139,12 +139,12 @@ def test_engine_that_does_not_answer_is_engine_gone(monkeypatch: pytest.MonkeyPa
         release.wait(10)
         return 200, b"{}"
 
-    monkeypatch.setattr(api_module, "SILENCE_S", 0.2)
+    monkeypatch.setattr(general, "SILENCE_S", 0.2)
     with Stranger(wait) as stranger, Api(stranger.url) as api:
         with pytest.raises(EngineGone, match="does not answer"):
             next(api.events())
         with pytest.raises(EngineGone, match="does not answer"):
-            api._get("/x", dict[str, Any], timeout=0.2)
+            api.get("/x", dict[str, Any], timeout=0.2)
         release.set()
 
 

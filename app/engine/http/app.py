@@ -1,7 +1,6 @@
 """The control API as an ASGI application: the gate, the routes, and errors in words."""
 
 import logging
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -12,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import gate
-from app.engine.http import handlers
+from app.engine.http.handlers import Handler, handler
 from app.wire.errors import AppError, ErrorCode, error_answer
 from app.wire.routes import ROUTES
 
@@ -26,14 +25,13 @@ _CODES = {
     405: ErrorCode.METHOD_NOT_ALLOWED,
     413: ErrorCode.TOO_LARGE,
 }
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def make_app(state: "State") -> ASGIApp:
     """Return the application for one engine."""
     by_path: dict[str, dict[str, Handler]] = {}
     for row in ROUTES:
-        by_path.setdefault(row.path, {})[row.method] = getattr(handlers, row.name)
+        by_path.setdefault(row.path, {})[row.method] = handler(row.name)
     # One route for each path, so that a 405 names all of its methods.
     routes = [Route(path, _by_method(table), methods=[*table]) for path, table in by_path.items()]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _on_http_error})

@@ -1,0 +1,1 @@
+"""The calls of the control API, by what they are about."""

@@ -1,0 +1,74 @@
+"""Calls about the engine itself: facts, figures, settings and events."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from app.client.calls.link import CONNECT_S, Link
+from app.client.errors import EngineGone, WrongVersion
+from app.wire import API_VERSION
+from app.wire.events import SILENCE_S, Event, decode_event
+from app.wire.nouns import EngineInfo
+from app.wire.settings import SettingState, SettingValue
+
+
+class GeneralCalls(Link):
+    """Calls about the engine itself: facts, figures, settings and events."""
+
+    def health(self) -> bool:
+        """Return True when an engine answers."""
+        return self.get("/health", dict[str, Any]).get("status") == "ok"
+
+    def engine(self) -> EngineInfo:
+        """Return the engine's facts. Raises WrongVersion for one that this client misreads."""
+        facts = self.get("/api/engine", dict[str, Any])
+        version = facts.get("api_version")
+        if version != API_VERSION:
+            raise WrongVersion(
+                f"The engine at {self.url} speaks version {version}, this app {API_VERSION}.",
+                hint="Use the same version of the app on both sides.",
+            )
+        try:
+            return msgspec.convert(facts, EngineInfo)
+        except msgspec.ValidationError as error:
+            raise self.misread(error) from error
+
+    def metrics(self) -> str:
+        """Return all metrics in the text format of Prometheus."""
+        return self.request("GET", "/metrics").decode("utf-8", "replace")
+
+    def settings(self) -> list[SettingState]:
+        """Return the engine's settings."""
+        return self.get("/api/settings", list[SettingState])
+
+    def change_settings(self, changes: Mapping[str, SettingValue]) -> list[SettingState]:
+        """Change some of the engine's settings."""
+        return self.send("PATCH", "/api/settings", changes, list[SettingState])
+
+    def events(self) -> Iterator[Event]:
+        """Yield the engine's events, a snapshot first, until EngineGone.
+
+        That is raised when the engine ends, and after 6 s of silence.
+        """
+        import httpx2 as httpx
+
+        timeout = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
+        try:
+            with self.http.stream("GET", "/api/events", timeout=timeout) as response:
+                if response.status_code != 200:
+                    response.read()
+                    raise self.error(response)
+                self.stream = response.extensions.get("network_stream")
+                for line in response.iter_lines():
+                    if line.startswith("data: "):
+                        yield self._decoded_event(line[6:])
+        except (httpx.HTTPError, OSError) as error:
+            raise self.gone(error) from error
+        raise EngineGone(f"The engine at {self.url} has ended.")
+
+    def _decoded_event(self, text: str) -> Event:
+        try:
+            return decode_event(text.encode())
+        except msgspec.DecodeError as error:
+            raise self.misread(error) from error

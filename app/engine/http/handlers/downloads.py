@@ -1,0 +1,44 @@
+"""Downloads."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.engine.http.handlers.common import json_answer, read_body, state_of
+from app.wire.errors import AppError, ErrorCode
+from app.wire.nouns import DownloadRequest
+
+
+async def downloads(request: Request) -> Response:
+    """Return all downloads."""
+    return json_answer(list(state_of(request).bus.downloads.values()))
+
+
+async def add_download(request: Request) -> Response:
+    """Download a model, or go on with it."""
+    wanted = await read_body(request, DownloadRequest)
+    return json_answer(await state_of(request).downloads.add(wanted), 202)
+
+
+async def pause_download(request: Request) -> Response:
+    """Pause a download."""
+    return json_answer(state_of(request).downloads.pause(request.path_params["id"]), 202)
+
+
+async def resume_download(request: Request) -> Response:
+    """Go on with a download."""
+    return json_answer(state_of(request).downloads.resume(request.path_params["id"]), 202)
+
+
+async def retry_download(request: Request) -> Response:
+    """Try a download again now."""
+    return json_answer(state_of(request).downloads.resume(request.path_params["id"]), 202)
+
+
+async def remove_download(request: Request) -> Response:
+    """Cancel a download."""
+    keep = request.query_params.get("keep", "false")
+    if keep not in ("true", "false"):
+        raise AppError("keep must be true or false.", code=ErrorCode.BAD_REQUEST)
+    downloads = state_of(request).downloads
+    downloads.remove(request.path_params["id"], keep_partial=keep == "true")
+    return Response(status_code=204)
