@@ -16,9 +16,9 @@ from engine_kit import RunningEngine, running_engine
 from keyring.errors import KeyringError, NoKeyringError, PasswordDeleteError
 
 from app import paths
+from app.client import credentials, launch
 from app.client.api import Api
 from app.client.calls import general
-from app.client import credentials, launch
 from app.client.errors import EngineGone, NeedsKey, WrongVersion
 from app.wire import API_VERSION
 from app.wire.errors import AppError, ErrorCode
