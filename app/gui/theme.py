@@ -269,6 +269,7 @@ QPlainTextEdit#logText {{ padding: 6px; }}
 QPlainTextEdit#logText:focus {{ padding: 5px; }}
 QPushButton#headerIcon {{ padding: 0; }}
 QScrollArea#tileScroll, QWidget#tileGrid {{ background: transparent; }}
+QFrame#inspector {{ background: {t.win}; border: none; }}
 QSplitter::handle {{ background: {t.line}; }}
 QDialog {{ background: {t.win}; }}
 """

@@ -3,17 +3,20 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QObject, QSettings, Qt, QTimer, QUrl, Signal
+from PySide6.QtCore import QObject, QSettings, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMainWindow, QVBoxLayout, QWidget
 
 from app import paths
 from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.log_view import LogView
 from app.gui.dialogs.quit_progress import QuitProgress
+from app.gui.inspector.frame import Inspector
+from app.gui.main_window.columns import Columns
 from app.gui.main_window.commands import build_menus
 from app.gui.main_window.connect_actions import ConnectActions
 from app.gui.main_window.download_actions import DownloadActions
+from app.gui.main_window.inspecting import Inspecting
 from app.gui.main_window.profile_actions import ProfileActions
 from app.gui.main_window.questions import may_leave, may_quit
 from app.gui.main_window.session import Session
@@ -57,6 +60,8 @@ class Parts(QObject):
         self.settings = SettingsActions(self.session, self.preferences, window)
         self.models_panel = ModelsPanel(self.mirror)
         self.servers_panel = ServersPanel(self.mirror)
+        self.inspector = Inspector()
+        self.inspecting = Inspecting(self.session, self.inspector)
         self.notice = NoticeBar()
         self.status = StatusLine(self.mirror)
         self._lay_out()
@@ -72,7 +77,7 @@ class Parts(QObject):
     def end(self) -> None:
         """Remember how things are and end everything in order; then `ended` is emitted."""
         self._is_ending = True
-        self._memory.setValue("splitter", self._splitter.saveState())
+        self.columns.remember(self._memory)
         self._memory.setValue("profile", self.servers_panel.last_profile_id or "")
         if self.session.owns_engine and self.session.running_servers():
             # A stop that takes a moment needs no window of its own.
@@ -104,21 +109,13 @@ class Parts(QObject):
 
     def _lay_out(self) -> None:
         self.models_panel.setObjectName("modelsPanel")
-        self._splitter = QSplitter(Qt.Orientation.Horizontal)
-        self._splitter.setChildrenCollapsible(False)
-        self._splitter.setHandleWidth(1)
-        self._splitter.addWidget(self.models_panel)
-        self._splitter.addWidget(self.servers_panel)
-        self._splitter.setStretchFactor(1, 1)
-        self.models_panel.setMinimumWidth(300)
-        self.models_panel.setMaximumWidth(520)
-        self._splitter.setSizes([400, 1000])
+        self.columns = Columns(self.models_panel, self.servers_panel, self.inspector)
         central = QWidget()
         column = QVBoxLayout(central)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for widget in (self.notice, self._splitter, self.status):
-            column.addWidget(widget, 1 if widget is self._splitter else 0)
+        for widget in (self.notice, self.columns, self.status):
+            column.addWidget(widget, 1 if widget is self.columns else 0)
         self._window.setCentralWidget(central)
 
     def _connect(self) -> None:
@@ -346,9 +343,7 @@ class Parts(QObject):
         return self.session.running_servers() if is_live and self.session.owns_engine else []
 
     def _restore(self) -> None:
-        splitter = self._memory.value("splitter")
-        if isinstance(splitter, QByteArray):
-            self._splitter.restoreState(splitter)
+        self.columns.restore(self._memory)
         profile = self._memory.value("profile")
         if isinstance(profile, str) and profile:
             self.servers_panel.last_profile_id = profile

@@ -1,0 +1,1 @@
+"""The third column: everything about one model or one server."""
