@@ -5,6 +5,7 @@ import os
 import plistlib
 import re
 import runpy
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from app import __main__ as program
 from app import __version__, guard, paths
 from app.cli import selftest
+from app.gui import links
 from app.worker import check
 
 ROOT = Path(__file__).parent.parent
@@ -41,15 +43,64 @@ def test_info_plist_after_round_trip_is_the_same_and_fit_for_macos(bundle: Any) 
     # The text "true" would be taken for false.
     assert plist["NSHighResolutionCapable"] is True
     assert plist["NSRequiresAquaSystemAppearance"] is False
+    assert plist["NSSupportsSuddenTermination"] is False
     assert "LSBackgroundOnly" not in plist
 
 
-def test_entitlements_are_only_those_of_an_unsigned_interpreter(bundle: Any) -> None:
-    entitlements = plistlib.loads(bundle.ENTITLEMENTS.read_bytes())
-    assert entitlements == {
-        "com.apple.security.cs.allow-unsigned-executable-memory": True,
-        "com.apple.security.cs.disable-library-validation": True,
+def test_info_plist_asks_for_the_local_network_in_words(bundle: Any) -> None:
+    plist = bundle.info_plist()
+    assert plist["NSLocalNetworkUsageDescription"].endswith(".")
+    for service in plist["NSBonjourServices"]:
+        assert re.fullmatch(r"_[a-z0-9-]{1,15}\._(tcp|udp)", service)
+
+
+def test_info_plist_claims_the_links_and_files_that_the_app_reads(bundle: Any) -> None:
+    plist = bundle.info_plist()
+    (urls,) = plist["CFBundleURLTypes"]
+    assert urls["CFBundleURLSchemes"] == [links.SCHEME]
+    (document,) = plist["CFBundleDocumentTypes"]
+    (kind,) = plist["UTExportedTypeDeclarations"]
+    assert document["LSItemContentTypes"] == [kind["UTTypeIdentifier"]]
+    assert kind["UTTypeTagSpecification"] == {
+        "public.filename-extension": [links.PROFILE_SUFFIX.removeprefix(".")]
     }
+
+
+@pytest.mark.parametrize(
+    ("wheel", "oldest"),
+    [
+        ("Tag: py3-none-macosx_14_0_arm64", "14.0"),
+        ("Tag: py3-none-macosx_26_0_arm64", "26.0"),
+        ("Tag: py3-none-any", "14.0"),
+        (None, "14.0"),
+    ],
+)
+def test_oldest_system_is_that_of_the_shaders_that_are_built_in(
+    bundle: Any, monkeypatch: pytest.MonkeyPatch, wheel: str | None, oldest: str
+) -> None:
+    class Package:
+        def read_text(self, name: str) -> str | None:
+            return wheel if name == "WHEEL" else None
+
+    monkeypatch.setattr(bundle.metadata, "distribution", lambda _name: Package())
+    assert bundle.info_plist()["LSMinimumSystemVersion"] == oldest
+
+
+@pytest.mark.parametrize(
+    ("identity", "rights"),
+    [
+        # Without a team, libraries that are signed by nobody would be refused.
+        (None, {"allow-unsigned-executable-memory", "disable-library-validation"}),
+        ("Developer ID Application: Somebody", {"allow-unsigned-executable-memory"}),
+    ],
+)
+def test_entitlements_are_the_fewest_that_the_signature_allows(
+    bundle: Any, monkeypatch: pytest.MonkeyPatch, identity: str | None, rights: set[str]
+) -> None:
+    monkeypatch.setenv("CODESIGN_IDENTITY", identity or "")
+    entitlements = plistlib.loads(bundle.entitlements().read_bytes())
+    assert entitlements == {f"com.apple.security.cs.{name}": True for name in rights}
+    assert plistlib.loads(plistlib.dumps(entitlements)) == entitlements
 
 
 def test_program_name_is_no_package_in_any_spelling(bundle: Any) -> None:
@@ -110,6 +161,24 @@ def test_data_files_hold_every_resource_but_those_for_building(bundle: Any) -> N
     assert Path("resources/demo-model/model.safetensors") in collected
     assert Path("mlx_lm/utils.py") in collected
     assert not [path for path in collected if "packaging" in path.parts]
+
+
+def test_runner_for_another_python_is_whole(bundle: Any, tmp_path: Path) -> None:
+    for file, folder in bundle.data_files():
+        if folder.startswith("runner-source"):
+            target = tmp_path / folder / Path(file).name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(Path(file).read_bytes())
+    code = "import sys; sys.path[:0] = sys.argv[1:]; import app.runner.main as m; print(m.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "runner-source")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.startswith(str(tmp_path))
 
 
 def test_shaders_are_found_beside_both_places_of_the_library(
@@ -180,9 +249,11 @@ class _Step:
 
 @pytest.mark.parametrize("darwin", [True, False])
 def test_spec_makes_one_windowed_program_on_macos_and_a_plain_one_elsewhere(
-    bundle: Any, monkeypatch: pytest.MonkeyPatch, darwin: bool
+    bundle: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, darwin: bool
 ) -> None:
+    licences = tmp_path / "licences.txt"
     monkeypatch.setattr(bundle, "DARWIN", darwin)
+    monkeypatch.setattr(bundle, "LICENCES", licences)
     hooks = ModuleType("PyInstaller.utils.hooks")
     hooks.copy_metadata = lambda name: [(name, name)]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "PyInstaller.utils.hooks", hooks)
@@ -200,6 +271,10 @@ def test_spec_makes_one_windowed_program_on_macos_and_a_plain_one_elsewhere(
     assert list(links) == (list(bundle.LINKS_DARWIN) if darwin else [])
     assert made["BUNDLE"].kwargs["name"] == "MLX Model Manager.app"
     assert made["BUNDLE"].kwargs["info_plist"] == bundle.info_plist()
+    assert Path(made["BUNDLE"].kwargs["icon"]).read_bytes()[:4] == b"icns"
+    # Made by this build, not committed.
+    assert (str(licences), "resources") in made["Analysis"].kwargs["datas"]
+    assert "PySide6_Essentials" in licences.read_text(encoding="utf-8")
 
 
 def _run_hook(bundle: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:

@@ -5,11 +5,15 @@ the process.
 """
 
 import importlib.util
+import os
 import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path, PurePosixPath
+
+import info
 
 ROOT = Path(__file__).parents[2]
 DARWIN = sys.platform == "darwin"
@@ -18,7 +22,8 @@ APP_NAME = "MLX Model Manager"
 # Not the name of a package in any spelling: on macOS both would be the same file.
 PROGRAM = "mlx-model-manager"
 IDENTIFIER = "io.github.mlx-model-manager"
-ENTITLEMENTS = ROOT / "resources/packaging/entitlements.plist"
+ICON = ROOT / "resources/packaging/icon.icns"
+LICENCES = ROOT / ".build/licences.txt"
 RUNTIME_HOOK = ROOT / "resources/packaging/first.py"
 
 # Versions are asked for at run time. Packages with their own PyInstaller hook are not listed.
@@ -28,6 +33,7 @@ METADATA = ("mlx", "mlx-lm", "huggingface_hub", "hf-xet", "tokenizers", "safeten
 # system may report either place as the library's, and MLX looks for its shaders beside that.
 LINKS_DARWIN = (("mlx.metallib", "mlx/lib/mlx.metallib", "SYMLINK"),)
 
+_MACOS_TAG = re.compile(r"macosx_(\d+)_(\d+)_arm64")
 _MODULE = re.compile(r"[\w-]+")
 # Need torch, which is not here. Files beside them hold what tokenizers need, so they stay, and
 # models.auto stays whole: AutoTokenizer reads modeling_auto.
@@ -145,10 +151,18 @@ def data_files() -> list[tuple[str, str]]:
         inner = file.relative_to(ROOT)
         if file.is_file() and inner.parts[1] != "packaging":
             files.append((str(file), inner.parent.as_posix()))
+    # As text: another Python that the user chooses runs it, and cannot read the archive.
+    runner = [ROOT / "app" / "__init__.py", *sorted((ROOT / "app" / "runner").glob("*.py"))]
+    for file in runner:
+        folder = file.relative_to(ROOT).parent.as_posix()
+        files.append((str(file), f"runner-source/{folder}"))
     # Read as text: the table of renamed architectures is in it.
     files.append((str(package_folder("mlx_lm") / "utils.py"), "mlx_lm"))
     tables = package_folder("sentencepiece") / "package_data"
     files += [(str(file), "sentencepiece/package_data") for file in sorted(tables.glob("*"))]
+    # Another Python reads the runner as text; see paths.runner_source.
+    for file in (ROOT / "app/__init__.py", *sorted((ROOT / "app/runner").glob("*.py"))):
+        files.append((str(file), f"runner-source/{file.parent.relative_to(ROOT).as_posix()}"))
     # Shaders count as data: among the code, signing would take them for a program.
     files += [(str(file), "mlx/lib") for file in sorted(_mlx_library_files("*.metallib"))]
     return files
@@ -182,22 +196,28 @@ def is_wanted(destination: str) -> bool:
 
 def info_plist() -> dict[str, object]:
     """Return what macOS must know about the app."""
-    return {
-        "CFBundleName": APP_NAME,
-        "CFBundleDisplayName": APP_NAME,
-        "CFBundleIdentifier": IDENTIFIER,
-        "CFBundleShortVersionString": version(),
-        "CFBundleVersion": version(),
-        "LSMinimumSystemVersion": "14.0",
-        "LSArchitecturePriority": ["arm64"],
-        "LSRequiresNativeExecution": True,
-        "LSApplicationCategoryType": "public.app-category.developer-tools",
-        "NSPrincipalClass": "NSApplication",
-        "NSHighResolutionCapable": True,
-        # Dark mode.
-        "NSRequiresAquaSystemAppearance": False,
-        # The tiles move while the window is behind others.
-        "NSAppSleepDisabled": True,
-        # Without it macOS refuses connections to other computers and does not ask.
-        "NSLocalNetworkUsageDescription": "To connect to an engine on another computer.",
-    }
+    return info.info_plist(APP_NAME, IDENTIFIER, version(), oldest_system=oldest_system())
+
+
+def oldest_system() -> str:
+    """Return the oldest macOS that the program runs on, by the shaders that it brings along.
+
+    A program that is built on a newer system for that system alone may use newer ones.
+    """
+    try:
+        wheel = metadata.distribution("mlx-metal").read_text("WHEEL") or ""
+    except metadata.PackageNotFoundError:
+        return info.OLDEST_SYSTEM
+    found = _MACOS_TAG.search(wheel)
+    return f"{found[1]}.{found[2]}" if found else info.OLDEST_SYSTEM
+
+
+def entitlements() -> Path:
+    """Return the rights to sign with; without an identity no team vouches for the libraries."""
+    name = "entitlements.plist" if signing_identity() else "entitlements-adhoc.plist"
+    return ROOT / "resources/packaging" / name
+
+
+def signing_identity() -> str | None:
+    """Return the Developer ID to sign with; None for a build that is signed for this Mac only."""
+    return os.environ.get("CODESIGN_IDENTITY") or None
