@@ -22,6 +22,7 @@ class ErrorCode(StrEnum):
     PROFILE_IN_USE = "profile_in_use"
     STORE_FAILED = "store_failed"
     PORT_BUSY = "port_busy"
+    PYTHON_UNUSABLE = "python_unusable"
     MODEL_MISSING = "model_missing"
     MODEL_BROKEN = "model_broken"
     MODEL_UNSUPPORTED = "model_unsupported"
@@ -46,6 +47,7 @@ class ErrorCode(StrEnum):
     DOWNLOAD_FAILED = "download_failed"
     FOREIGN_REFUSED = "foreign_refused"
     ENGINE_RUNNING = "engine_running"
+    KEY_NEEDED = "key_needed"
     ENGINE_GONE = "engine_gone"
     ENGINE_VERSION = "engine_version"
 
@@ -65,6 +67,7 @@ HTTP_STATUS: dict[ErrorCode, int] = {
     ErrorCode.PROFILE_IN_USE: 409,
     ErrorCode.STORE_FAILED: 507,
     ErrorCode.PORT_BUSY: 409,
+    ErrorCode.PYTHON_UNUSABLE: 409,
     ErrorCode.MODEL_MISSING: 409,
     ErrorCode.MODEL_BROKEN: 409,
     ErrorCode.MODEL_UNSUPPORTED: 409,
@@ -89,6 +92,7 @@ HTTP_STATUS: dict[ErrorCode, int] = {
     ErrorCode.DOWNLOAD_FAILED: 500,
     ErrorCode.FOREIGN_REFUSED: 409,
     ErrorCode.ENGINE_RUNNING: 409,
+    ErrorCode.KEY_NEEDED: 409,
     ErrorCode.ENGINE_GONE: 503,
     ErrorCode.ENGINE_VERSION: 409,
 }

@@ -53,6 +53,8 @@ class Fit(msgspec.Struct, frozen=True):
     largest_context: int | None = None
     """The longest context that fits now, at most the model's own; None where not even a short one
     fits, or where that is not known."""
+    shape: "ModelShape | None" = None
+    """What it was counted from, for a model on this disk; one on the hub tells its shape itself."""
 
 
 class CachePart(msgspec.Struct, frozen=True):

@@ -22,6 +22,8 @@ class Metric(msgspec.Struct, frozen=True):
     unit: Unit
     label: str
     help: str
+    is_counter: bool = False
+    """True for what only grows while the server runs."""
 
 
 METRICS: tuple[Metric, ...] = (
@@ -55,13 +57,20 @@ METRICS: tuple[Metric, ...] = (
         "Generated tokens of all streams, averaged over the last 3 seconds.",
     ),
     Metric(
+        "prompt_tokens_per_s",
+        Unit.PER_SECOND,
+        "Prompt tokens/s",
+        "Prompt tokens read of all requests, averaged over the last 3 seconds.",
+    ),
+    Metric(
         "tokens_total",
         Unit.COUNT,
         "Total tokens",
         "Prompt and generated tokens since this start.",
+        is_counter=True,
     ),
     Metric("requests_open", Unit.COUNT, "Open requests", "Requests that are being answered."),
-    Metric("requests_total", Unit.COUNT, "Requests", "Requests since this start."),
+    Metric("requests_total", Unit.COUNT, "Requests", "Requests since this start.", is_counter=True),
     Metric(
         "requests_waiting",
         Unit.COUNT,
@@ -73,6 +82,7 @@ METRICS: tuple[Metric, ...] = (
         Unit.COUNT,
         "Failed requests",
         "Requests at the gateway that ended with an error, since the engine's start.",
+        is_counter=True,
     ),
     Metric(
         "ttft_p50_s",

@@ -94,6 +94,11 @@ class Server(msgspec.Struct, frozen=True):
     """Memory that the process had when its stop began."""
     released_bytes: int | None = None
     """How much of it has come back."""
+    stop_reason: str = ""
+    """Why a stopping or stopped server was stopped when it was not the user's wish, in words."""
+    pending: tuple[str, ...] = ()
+    """What its profile has changed since the process was started, a line each for people; a restart
+    applies it."""
 
 
 class ProfileFault(msgspec.Struct, frozen=True):
@@ -163,6 +168,47 @@ class Model(msgspec.Struct, frozen=True):
     problem: str | None = None
     """Why it cannot be served, in words; None when it can."""
     modified_at: float = 0.0
+    locations: tuple[str, ...] = ()
+    """Every folder that holds these weights; the first is `path`."""
+    check: "ModelCheck | None" = None
+    """What the last check of its files has found, or how far it is."""
+
+    def is_named(self, text: str) -> bool:
+        """True if `text` stands for this model: its id, or one of its folders."""
+        return text == self.id or text.rstrip("/") in self.locations
+
+
+class CheckState(StrEnum):
+    """How far a check of a model's files is, or what it found."""
+
+    WAITING = "waiting"
+    """Another check runs first."""
+    RUNNING = "running"
+    INTACT = "intact"
+    DAMAGED = "damaged"
+    FAILED = "failed"
+    """Nothing can be said: the files cannot be read, or have no checksums."""
+
+    @property
+    def is_active(self) -> bool:
+        """True while the check goes on."""
+        return self in (CheckState.WAITING, CheckState.RUNNING)
+
+
+class ModelCheck(msgspec.Struct, frozen=True):
+    """A check of all files of a model against their checksums."""
+
+    state: CheckState
+    text: str
+    """For people: "Checking, 34%", "All 12 files are intact", or what is wrong and what to do."""
+    done_bytes: int = 0
+    total_bytes: int = 0
+    files_done: int = 0
+    files_total: int = 0
+    damaged: tuple[str, ...] = ()
+    """Names of the damaged and missing files."""
+    at: float = 0.0
+    """When it ended, seconds since the epoch; 0 while it goes on."""
 
 
 class DownloadState(StrEnum):
@@ -217,6 +263,8 @@ class Download(msgspec.Struct, frozen=True):
     """Seconds since the epoch."""
     verify: bool = False
     """True when files that were there before are checked too."""
+    any_time: bool = False
+    """True when it runs outside of the hours of downloads too."""
 
 
 class DownloadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -266,6 +314,18 @@ class Machine(msgspec.Struct, frozen=True):
     has_gpu: bool = False
 
 
+class PublicPort(msgspec.Struct, frozen=True):
+    """A port of the gateway that leads to one profile only."""
+
+    profile: str
+    """Its id."""
+    port: int
+    url: str = ""
+    """Where it is reached; empty while it cannot be opened."""
+    note: str = ""
+    """Why it cannot be opened, in words."""
+
+
 class EngineInfo(msgspec.Struct, frozen=True):
     """What a front end must know about the engine that it talks to."""
 
@@ -285,4 +345,9 @@ class EngineInfo(msgspec.Struct, frozen=True):
     machine: Machine
     runtimes: tuple[RuntimeInfo, ...]
     capabilities: tuple[str, ...] = ()
-    """`local_disk`: paths of this engine can be opened by a front end on the same machine."""
+    """`local_disk`: paths of this engine can be opened by a front end on the same machine.
+    `predecessor`: there are profiles of an earlier app to import."""
+    public_ports: tuple[PublicPort, ...] = ()
+    """The ports that lead to one profile each, open or not."""
+    new_policy: dict[str, OptionValue] = msgspec.field(default_factory=dict[str, OptionValue])
+    """What the settings want new profiles to say beyond the defaults."""

@@ -46,6 +46,8 @@ class Option(msgspec.Struct, frozen=True):
     unit: str = ""
     group: str = "General"
     is_basic: bool = False
+    why: str = ""
+    """Why the default is what it is, a sentence for people."""
 
 
 class RuntimeInfo(msgspec.Struct, frozen=True):
@@ -55,6 +57,10 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
     name: str
     version: str
     options: tuple[Option, ...]
+    text: str = ""
+    """For people: the versions of what it consists of."""
+    unsupported: dict[str, str] = {}
+    """Options of the table that this version does not have, each with the reason for people."""
 
 
 def check_options(
@@ -104,6 +110,25 @@ def expected(row: Option) -> str:
             return "a size such as 4G, 500MB or a number of bytes"
         case OptionKind.TEXT | OptionKind.PATH:
             return "plain text"
+
+
+def value_text(row: Option, value: OptionValue | None) -> str:
+    """Return a value for people, with its unit; None is what the runtime does by itself."""
+    if value is None:
+        value = row.default
+    if value is None or value == "":
+        return "not set"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, int) and row.unit == "tokens" and value and value % 1024 == 0:
+        return f"{value // 1024}k tokens"
+    text = value if isinstance(value, str) else f"{value:,.10g}"
+    return f"{text} {row.unit}".strip()
+
+
+def change_text(row: Option, old: OptionValue | None, new: OptionValue | None) -> str:
+    """Return a difference as one line: `Longest answer: 512 tokens → 2k tokens`."""
+    return f"{row.label}: {value_text(row, old)} → {value_text(row, new)}"
 
 
 def _checked(row: Option, value: object) -> OptionValue | None:

@@ -46,3 +46,13 @@ class RequestRecord(msgspec.Struct, frozen=True):
     """From the request to the end of the answer; None while it is open."""
     tokens_per_s: float | None = None
     """Generated tokens after the first, by the time that they took."""
+    id: int = 0
+    """Grows with every request, also over restarts of the engine."""
+    is_stream: bool = False
+    """True when the client asked for the answer piece by piece."""
+    error: str | None = None
+    """Why it failed or was refused, in a sentence of our own that quotes nothing of it."""
+
+
+MAX_PAGE = 1000
+"""The most records in one answer."""

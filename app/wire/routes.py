@@ -22,6 +22,47 @@ ROUTES: tuple[Route, ...] = (
     Route("create_profile", "POST", "/api/profiles", "Create a profile."),
     Route("update_profile", "PUT", "/api/profiles/{id}", "Change a profile."),
     Route("delete_profile", "DELETE", "/api/profiles/{id}", "Move a profile to the trash."),
+    Route(
+        "restore_profile",
+        "POST",
+        "/api/profiles/{id}/restore",
+        "Bring a deleted profile back from the trash, its file as it was.",
+    ),
+    Route(
+        "export_profile",
+        "GET",
+        "/api/profiles/{id}/export",
+        "One profile as the text of a file that other computers can import.",
+    ),
+    Route(
+        "preview_profile",
+        "POST",
+        "/api/profiles/preview",
+        "What a draft would start: the command, what is wrong with it, and the Python for it.",
+    ),
+    Route(
+        "preview_import",
+        "POST",
+        "/api/imports/preview",
+        "What the `text` of an exported file would import, or, with `source` `predecessor`, what "
+        "the earlier MLX Manager left on this computer: names, models, options and what needs "
+        "consent. Changes nothing.",
+    ),
+    Route(
+        "import_profiles",
+        "POST",
+        "/api/imports",
+        "Import profiles: the `text` or `source` of the preview, the `chosen` numbers (all where "
+        "it is left out) and the `allow`ed kinds of what needs consent; anything else that needs "
+        "it is left out.",
+    ),
+    Route(
+        "start_plan",
+        "GET",
+        "/api/profiles/{id}/plan",
+        "What a start of a profile would take of the memory now, and which servers to stop for it; "
+        "`context` in tokens.",
+    ),
     Route("servers", "GET", "/api/servers", "All servers."),
     Route(
         "server",
@@ -44,7 +85,21 @@ ROUTES: tuple[Route, ...] = (
         "server_log",
         "GET",
         "/api/servers/{id}/log",
-        "The last `max_bytes` of its log, as plain text.",
+        "The last `max_bytes` of its log, as plain text. `offset`: raw bytes from there on; `run`: "
+        "an earlier run. The headers tell offset, size and version of the log.",
+    ),
+    Route(
+        "server_log_runs",
+        "GET",
+        "/api/servers/{id}/log/runs",
+        "The runs of a server whose logs are kept, with size and file, the newest first.",
+    ),
+    Route(
+        "server_history",
+        "GET",
+        "/api/servers/{id}/history",
+        "A server's figures over the last `span_s` (300, 3600 or 86400) seconds, also from before "
+        "a restart of the engine.",
     ),
     Route("models", "GET", "/api/models", "All models on this disk."),
     Route(
@@ -58,10 +113,45 @@ ROUTES: tuple[Route, ...] = (
         "Ask a model server that this engine did not start to end; waits up to 10 s for it.",
     ),
     Route(
+        "verify_model",
+        "POST",
+        "/api/models/{id:path}/verify",
+        "Compare a model's files with their checksums; answers 202 at once, and `check` of the "
+        "model tells how far it is and what it found.",
+    ),
+    Route(
+        "stop_verify",
+        "DELETE",
+        "/api/models/{id:path}/verify",
+        "End the check of a model's files, or forget what it found.",
+    ),
+    Route(
+        "preview_removal",
+        "GET",
+        "/api/models/{id:path}/removal",
+        "What deleting a model would do: its folders with their sizes, and who uses it.",
+    ),
+    # After the row above with the same end: an id may be any path.
+    Route(
         "remove_model",
         "DELETE",
         "/api/models/{id:path}",
-        "Delete a model from the hub's cache; refused while a server uses it.",
+        "Delete a model from the hub's cache, or move its folder to the trash: of several folders "
+        "the first, or `location`. Refused while a server or a profile uses it; `force` (1) "
+        "deletes it in spite of profiles.",
+    ),
+    Route("places", "GET", "/api/places", "The folders that models are looked for in."),
+    Route(
+        "leftovers",
+        "GET",
+        "/api/leftovers",
+        "Unfinished files in the hub's cache that no download owns, by model.",
+    ),
+    Route(
+        "remove_leftovers",
+        "DELETE",
+        "/api/leftovers",
+        "Remove unfinished files that no download owns; answers what was removed.",
     ),
     Route(
         "model_fit",
@@ -99,6 +189,19 @@ ROUTES: tuple[Route, ...] = (
         "/api/downloads/{id:path}/pause",
         "Pause a download; every byte stays.",
     ),
+    Route("pause_downloads", "POST", "/api/downloads/pause", "Pause all downloads."),
+    Route(
+        "resume_downloads",
+        "POST",
+        "/api/downloads/resume",
+        "Go on with all downloads that are paused.",
+    ),
+    Route(
+        "move_download",
+        "POST",
+        "/api/downloads/{id:path}/move",
+        "Move a queued download in the queue: `to` is top, up or down.",
+    ),
     Route("resume_download", "POST", "/api/downloads/{id:path}/resume", "Go on with a download."),
     Route(
         "retry_download",
@@ -116,10 +219,18 @@ ROUTES: tuple[Route, ...] = (
         "requests",
         "GET",
         "/api/requests",
-        "The last requests at the gateway, the newest first: `last` (up to 1000, else 100), of "
-        "one `server`. Figures only, no text.",
+        "Requests at the gateway, the newest first, also from before a restart: `last` (up to "
+        "1000, else 100), of one `server`, `before` an id. Figures only, no text.",
     ),
     Route("metrics", "GET", "/metrics", "All metrics in the text format of Prometheus."),
+    Route("named_keys", "GET", "/api/keys", "All named API keys, without their secrets."),
+    Route(
+        "create_key",
+        "POST",
+        "/api/keys",
+        "Make a named API key; only this answer has its secret.",
+    ),
+    Route("revoke_key", "DELETE", "/api/keys/{id}", "Forget a named API key."),
     Route("settings", "GET", "/api/settings", "The engine's settings with their sources."),
     Route("change_settings", "PATCH", "/api/settings", "Change some of the engine's settings."),
     Route("events", "GET", "/api/events", "The event stream (server-sent events)."),

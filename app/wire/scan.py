@@ -5,11 +5,24 @@ import msgspec
 from app.wire.nouns import Model
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A folder that models are looked for in."""
+
+    path: str
+    name: str
+    """Whose it is, for people: Hugging Face, LM Studio, oMLX; empty for a folder of the user's."""
+    models: int = 0
+    """How many were found there, those that are elsewhere too included."""
+    problem: str = ""
+    """Why it could not be searched; empty when it could."""
+
+
 class ScanResult(msgspec.Struct, frozen=True):
     """The models that were found, and what could not be looked at, in words."""
 
     models: tuple[Model, ...]
     warnings: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
 
 
 _decoder: msgspec.json.Decoder[ScanResult] = msgspec.json.Decoder(ScanResult)

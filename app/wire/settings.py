@@ -1,52 +1,12 @@
 """The table of settings: dialog, validation, documentation and environment names follow from it."""
 
-from enum import StrEnum
+import re
 
 import msgspec
 
 from app.wire.errors import AppError, ErrorCode
-
-SettingValue = bool | int | str
-
-
-class SettingKind(StrEnum):
-    """What a setting's value is."""
-
-    BOOL = "bool"
-    INT = "int"
-    TEXT = "text"
-    PATH = "path"
-    CHOICE = "choice"
-
-
-class Scope(StrEnum):
-    """Who reads a setting, and so whose file it is in."""
-
-    ENGINE = "engine"
-    APP = "app"
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """One row of the table."""
-
-    name: str
-    scope: Scope
-    page: str
-    kind: SettingKind
-    label: str
-    help: str
-    default: SettingValue
-    minimum: int | None = None
-    maximum: int | None = None
-    choices: tuple[tuple[str, str], ...] = ()
-    """Value and label."""
-    needs_restart: bool = False
-
-    @property
-    def env(self) -> str:
-        """The environment variable that overrides the file."""
-        return f"MLX_MANAGER_{self.name.upper()}"
-
+from app.wire.setting import Scope, Setting, SettingKind, SettingValue
+from app.wire.system_settings import SYSTEM_SETTINGS
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -77,6 +37,7 @@ SETTINGS: tuple[Setting, ...] = (
         "New tiles appear at once instead of fading in.",
         default=False,
     ),
+    *SYSTEM_SETTINGS,
     Setting(
         "show_demo",
         Scope.ENGINE,
@@ -97,6 +58,37 @@ SETTINGS: tuple[Setting, ...] = (
         needs_restart=True,
     ),
     Setting(
+        "model_folders",
+        Scope.ENGINE,
+        "Models & storage",
+        SettingKind.FOLDERS,
+        "More model folders",
+        "Models in these folders are used where they are, without a copy.",
+        "",
+    ),
+    Setting(
+        "other_libraries",
+        Scope.ENGINE,
+        "Models & storage",
+        SettingKind.BOOL,
+        "Show models of LM Studio and oMLX",
+        "Models that these programs have downloaded are used where they are, without a copy.",
+        default=True,
+    ),
+    Setting(
+        "memory_budget",
+        Scope.ENGINE,
+        "Servers & memory",
+        SettingKind.TEXT,
+        "Memory for all servers",
+        "A share of what the GPU may use, such as 80%, or a size, such as 24 GB. Before a server "
+        "that a request starts would exceed it, idle ones that requests started are stopped, the "
+        "least recently used first. Empty: all that the GPU may use.",
+        "",
+        pattern=r"(?i)([1-9]\d?|100) ?%|[1-9]\d{0,4}([.]\d{1,2})?( ?GB)?|0[.]\d{1,2}( ?GB)?|",
+        expected="a share such as 80%, a size such as 24 GB, or empty",
+    ),
+    Setting(
         "keep_awake",
         Scope.ENGINE,
         "Servers & memory",
@@ -105,6 +97,48 @@ SETTINGS: tuple[Setting, ...] = (
         "It does not fall asleep while a server starts or answers, and for 30 seconds after. The "
         "display may turn off.",
         default=True,
+    ),
+    Setting(
+        "python",
+        Scope.ENGINE,
+        "Servers & memory",
+        SettingKind.PATH,
+        "Python for servers",
+        "An environment that has mlx-lm: its folder, or its Python. Empty: the one that is built "
+        "in. A profile can name another.",
+        "",
+        when_empty="Built in",
+    ),
+    Setting(
+        "new_start_on_request",
+        Scope.ENGINE,
+        "Servers & memory",
+        SettingKind.BOOL,
+        "New profiles start on request",
+        "A request that names the profile or its model starts the server. Off at first, since "
+        "loading takes memory that you may need for something else.",
+        default=False,
+    ),
+    Setting(
+        "new_idle_stop_minutes",
+        Scope.ENGINE,
+        "Servers & memory",
+        SettingKind.INT,
+        "New profiles stop when idle (minutes)",
+        "0 is never, as at first: a server that you started stays ready until you stop it.",
+        0,
+        minimum=0,
+        maximum=10_080,
+    ),
+    Setting(
+        "new_auto_restart",
+        Scope.ENGINE,
+        "Servers & memory",
+        SettingKind.CHOICE,
+        "New profiles start again by themselves",
+        "Off at first: a crash has a cause, and a server that comes back by itself can hide it.",
+        "off",
+        choices=(("off", "Off"), ("on crash", "After a crash")),
     ),
     Setting(
         "downloads_at_once",
@@ -127,6 +161,17 @@ SETTINGS: tuple[Setting, ...] = (
         0,
         minimum=0,
         maximum=10_000_000,
+    ),
+    Setting(
+        "download_hours",
+        Scope.ENGINE,
+        "Models & storage",
+        SettingKind.TEXT,
+        "Download hours",
+        "Downloads wait outside of these hours, such as 22:00-07:00. Empty: they run at any time.",
+        "",
+        pattern=r"([01]?\d|2[0-3]):[0-5]\d\s*-\s*([01]?\d|2[0-3]):[0-5]\d|",
+        expected="two times like 22:00-07:00, or empty",
     ),
     Setting(
         "gateway_port",
@@ -152,6 +197,17 @@ SETTINGS: tuple[Setting, ...] = (
         maximum=1000,
     ),
     Setting(
+        "request_log_days",
+        Scope.ENGINE,
+        "Network & keys",
+        SettingKind.INT,
+        "Keep the request log (days)",
+        "Figures of every request, never its text, so that they survive a restart. 0 keeps none.",
+        30,
+        minimum=0,
+        maximum=365,
+    ),
+    Setting(
         "host",
         Scope.ENGINE,
         "Network & keys",
@@ -173,6 +229,47 @@ SETTINGS: tuple[Setting, ...] = (
         needs_restart=True,
     ),
     Setting(
+        "announce",
+        Scope.ENGINE,
+        "Network & keys",
+        SettingKind.BOOL,
+        "Announce on the network",
+        "An engine that listens beyond this computer tells its name and address there by Bonjour, "
+        "so that the app of another Mac finds it.",
+        default=True,
+        needs_restart=True,
+    ),
+    Setting(
+        "require_key",
+        Scope.ENGINE,
+        "Network & keys",
+        SettingKind.BOOL,
+        "Require a key",
+        "Every request must have one of the keys below. MLX_MANAGER_API_KEY switches this on by "
+        "itself.",
+        default=False,
+    ),
+    Setting(
+        "allowed_hosts",
+        Scope.ENGINE,
+        "Network & keys",
+        SettingKind.TEXT,
+        "Other names of this computer",
+        "Host names beside its own under which programs reach it, such as that of a proxy. "
+        "Separated by commas.",
+        "",
+    ),
+    Setting(
+        "origins",
+        Scope.ENGINE,
+        "Network & keys",
+        SettingKind.TEXT,
+        "Web pages that may use the servers",
+        "Their origins, such as http://localhost:3000, separated by commas. No others can, "
+        "whatever page you visit.",
+        "",
+    ),
+    Setting(
         "log_level",
         Scope.ENGINE,
         "Advanced",
@@ -185,16 +282,21 @@ SETTINGS: tuple[Setting, ...] = (
     ),
 )
 
+NEW_PROFILES = "new_"
+"""Settings of this beginning are policies that new profiles get."""
+
 BY_NAME: dict[str, Setting] = {s.name: s for s in SETTINGS}
 
 
-class SettingState(msgspec.Struct, frozen=True):
+class SettingState(msgspec.Struct, frozen=True, omit_defaults=True):
     """A setting's value and where it comes from."""
 
     name: str
     value: SettingValue
     source: str
     """`flag`, `environment`, `file` or `default`."""
+    note: str = ""
+    """What the value means now, a line for people, such as versions; mostly empty."""
 
 
 def parse_setting(setting: Setting, value: object) -> SettingValue:
@@ -212,9 +314,11 @@ def parse_setting(setting: Setting, value: object) -> SettingValue:
             if value not in allowed:
                 raise _bad(setting, value, "one of " + ", ".join(allowed))
             return str(value)
-        case SettingKind.TEXT | SettingKind.PATH:
+        case SettingKind.TEXT | SettingKind.PATH | SettingKind.FOLDERS:
             if not isinstance(value, str):
                 raise _bad(setting, value, "text")
+            if setting.pattern and not re.fullmatch(setting.pattern, value.strip()):
+                raise _bad(setting, value, setting.expected)
             return value
 
 

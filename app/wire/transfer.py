@@ -89,6 +89,7 @@ class Fetched(msgspec.Struct, frozen=True, tag="fetched", tag_field="event"):
     total_bytes: int
     model: Model | None
     """The model as the scan of the disk sees it; None when it does not."""
+    files_total: int = 0
 
 
 class GaveUp(msgspec.Struct, frozen=True, tag="gave_up", tag_field="event"):
