@@ -1,6 +1,7 @@
 """The library's scan by a worker process, real and misbehaving."""
 
 import asyncio
+import shutil
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -12,7 +13,7 @@ import pytest
 from model_kit import make_folder, make_hub_repo, model_files
 
 from app import paths
-from app.engine.library import Library
+from app.engine.library import Library, split_folders
 from app.wire.errors import AppError
 from app.wire.scan import ScanResult
 
@@ -40,18 +41,29 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def test_scan_finds_what_is_on_disk(tmp_path: Path) -> None:
     make_hub_repo(tmp_path / "hub", "mlx-community/Tiny", model_files())
-    folder = make_folder(tmp_path / "plain", model_files())
-    library = Library(tmp_path / "hub", folders=[folder], demo=paths.demo_model(), command=WORKER)
+    folder = make_folder(tmp_path / "plain", model_files(max_position_embeddings=2))
+    library = Library(
+        tmp_path / "hub", folders=lambda: [folder], demo=paths.demo_model(), command=WORKER
+    )
     result: ScanResult = run(library.scan())
     assert {model.id for model in result.models} == {"mlx-community/Tiny", str(folder), "demo"}
     assert all(model.problem is None for model in result.models)
+    assert {m.id for m in Library(tmp_path).last()} == {m.id for m in result.models}
 
 
-def test_scan_returns_and_logs_warnings(tmp_path: Path, expect_log: Callable[[str], None]) -> None:
+def test_scan_returns_warnings_and_logs_each_once(
+    tmp_path: Path, expect_log: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
     expect_log("model scan: The folder .* does not exist")
-    library = Library(tmp_path, folders=[tmp_path / "gone"], command=WORKER)
-    result: ScanResult = run(library.scan())
+    library = Library(tmp_path, folders=lambda: [tmp_path / "gone"], command=WORKER)
+
+    async def twice() -> ScanResult:
+        await library.scan()
+        return await library.scan()
+
+    result: ScanResult = run(twice())
     assert len(result.warnings) == 1
+    assert len([r for r in caplog.records if "does not exist" in r.message]) == 1
 
 
 def test_scan_by_the_programs_own_command_works(tmp_path: Path) -> None:
@@ -88,6 +100,19 @@ def test_scans_one_after_another_run_again(tmp_path: Path) -> None:
         await library.scan()
 
     run(twice())
+    assert runs.read_text() == "xx"
+
+
+def test_call_during_a_run_gets_what_is_there_afterwards(tmp_path: Path) -> None:
+    command, runs = counting(tmp_path)
+    library = Library(tmp_path, command=command)
+
+    async def late() -> None:
+        first = asyncio.create_task(library.scan())
+        await until(lambda: library.began > 0)
+        await asyncio.gather(first, *(library.scan() for _ in range(5)))
+
+    run(late())
     assert runs.read_text() == "xx"
 
 
@@ -142,7 +167,7 @@ def test_worker_that_cannot_start_is_an_error(
 
 HANGING = """
 import os, sys, time
-open(sys.argv[-1] + "/pid", "w").write(f"{os.getpid()}.")
+open(sys.argv[sys.argv.index("--cache") + 1] + "/pid", "w").write(f"{os.getpid()}.")
 time.sleep(60)
 """
 
@@ -174,3 +199,37 @@ def test_close_ends_a_run_and_its_worker(tmp_path: Path) -> None:
 
 def test_close_without_a_run_does_nothing(tmp_path: Path) -> None:
     run(Library(tmp_path).close())
+
+
+def test_look_tells_of_every_change(tmp_path: Path) -> None:
+    hub, root = tmp_path / "hub", tmp_path / "root"
+    library = Library(hub, folders=lambda: [root])
+
+    async def differs(change: Callable[[], object]) -> bool:
+        before = await library.look()
+        assert await library.look() == before
+        change()
+        return await library.look() != before
+
+    files = model_files()
+    assert run(differs(lambda: make_hub_repo(hub, "a/one", files)))
+    repo = hub / "models--a--one"
+    assert run(differs(lambda: make_hub_repo(hub, "a/one", files, commit="b" * 40)))
+    assert run(differs(lambda: (repo / "snapshots" / ("b" * 40) / "config.json").unlink()))
+    assert run(differs(lambda: shutil.rmtree(repo)))
+    assert run(differs(lambda: make_folder(root / "ann/two", files)))
+    assert run(differs(lambda: (root / "ann/two/config.json").unlink()))
+    assert run(differs(lambda: (root / "ann").rename(root / "bob")))
+
+
+@pytest.mark.parametrize(
+    ("text", "folders"),
+    [
+        ("", []),
+        ("/a:/b c", ["/a", "/b c"]),
+        (" /a \n/b\n\n", ["/a", "/b"]),
+        ("~nobody-here/x", ["~nobody-here/x"]),
+    ],
+)
+def test_folders_are_split_by_line_and_separator(text: str, folders: list[str]) -> None:
+    assert split_folders(text) == [Path(f) for f in folders]

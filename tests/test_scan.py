@@ -30,6 +30,10 @@ def hub_model(cache: Path, files: dict[str, bytes], repo_id: str = ID) -> Model:
     return by_id(result)[repo_id]
 
 
+def assert_nothing(result: ScanResult) -> None:
+    assert (result.models, result.warnings) == ((), ())
+
+
 def sharded(*present: str) -> dict[str, bytes]:
     files = model_files()
     del files["model.safetensors"]
@@ -88,18 +92,18 @@ def test_hub_model_of_two_revisions_is_its_main(tmp_path: Path) -> None:
 )
 def test_hub_repo_that_is_no_mlx_model_is_left_out(tmp_path: Path, files: dict[str, bytes]) -> None:
     make_hub_repo(tmp_path, ID, files)
-    assert scan(tmp_path) == ScanResult(())
+    assert_nothing(scan(tmp_path))
 
 
 def test_hub_data_set_and_detached_revision_are_left_out(tmp_path: Path) -> None:
     make_hub_repo(tmp_path, "someone/data", model_files(), kind="datasets")
     make_hub_repo(tmp_path, "someone/branch", model_files(), ref="other")
-    assert scan(tmp_path) == ScanResult(())
+    assert_nothing(scan(tmp_path))
 
 
 def test_hub_cache_that_is_missing_or_empty_has_no_models(tmp_path: Path) -> None:
-    assert scan(tmp_path / "none") == ScanResult(())
-    assert scan(tmp_path) == ScanResult(())
+    assert_nothing(scan(tmp_path / "none"))
+    assert_nothing(scan(tmp_path))
 
 
 def test_hub_cache_that_is_a_file_is_a_warning(tmp_path: Path) -> None:
@@ -150,10 +154,10 @@ def test_folder_whose_files_cannot_be_listed_is_a_warning(
 ) -> None:
     folder = make_folder(tmp_path / "closed", model_files())
 
-    def refuse(path: Path) -> dict[str, int]:
+    def refuse(path: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("app.worker.scan.list_files", refuse)
+    monkeypatch.setattr("app.worker.library.folders.list_folder", refuse)
     result = scan(tmp_path / "none", [folder])
     assert result.warnings == (f"{folder} cannot be read: Permission denied.",)
 
@@ -419,7 +423,7 @@ def test_pipe_in_place_of_a_file_does_not_hang(tmp_path: Path) -> None:
     (folder / "config.json").unlink()
     os.mkfifo(folder / "config.json")
     os.mkfifo(folder / "chat_template.jinja")
-    assert scan(tmp_path / "none", [folder]) == ScanResult(())
+    assert_nothing(scan(tmp_path / "none", [folder]))
 
 
 # Plain folders and the demo
@@ -435,7 +439,7 @@ def test_folder_itself_can_be_the_model(tmp_path: Path) -> None:
 
 def test_folder_of_authors_and_models_is_searched(tmp_path: Path) -> None:
     make_folder(tmp_path / "root/ann/one", model_files())
-    make_folder(tmp_path / "root/two", model_files())
+    make_folder(tmp_path / "root/two", model_files(max_position_embeddings=2))
     make_folder(tmp_path / "root/a/b/c/too-deep", model_files())
     make_folder(tmp_path / "root/.hidden", model_files())
     models = scan(tmp_path / "none", [tmp_path / "root"]).models
@@ -489,12 +493,140 @@ def test_demo_model_that_is_missing_is_a_warning(tmp_path: Path) -> None:
     assert "demo model" in result.warnings[0]
 
 
+# Other libraries, other copies, other disks
+
+
+def test_models_of_other_programs_are_listed_in_place(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    studio = make_folder(home / ".lmstudio/models/mlx-community/One", model_files())
+    omlx = make_folder(home / ".omlx/models/Two", model_files(max_position_embeddings=2))
+    result = scan(tmp_path / "none", home=home)
+    assert [(m.id, m.author, m.source) for m in result.models] == [
+        (str(studio), "mlx-community", ModelSource.FOLDER),
+        (str(omlx), "", ModelSource.FOLDER),
+    ]
+    assert [(p.name, p.models) for p in result.places] == [
+        ("Hugging Face", 0),
+        ("LM Studio", 1),
+        ("oMLX", 1),
+    ]
+    assert result.warnings == ()
+    assert scan(tmp_path / "none").models == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        ({".cache/lm-studio/x": ""}, ".cache/lm-studio/models"),
+        ({".lmstudio-home-pointer": "~/moved\n"}, "moved/models"),
+        ({".lmstudio/settings.json": '{"downloadsFolder": "~/big/disk"}'}, "big/disk"),
+        ({".lmstudio/settings.json": "{"}, ".lmstudio/models"),
+        ({".omlx/settings.json": '{"model": {"model_dirs": ["~/a", 3]}}'}, "a"),
+    ],
+)
+def test_library_of_another_program_is_found_where_its_settings_say(
+    tmp_path: Path, files: dict[str, str], place: str
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    make_folder(tmp_path / place / "ann/one", model_files())
+    assert [m.name for m in scan(tmp_path / "none", home=tmp_path).models] == ["one"]
+
+
+def test_same_weights_in_two_places_are_one_row(tmp_path: Path) -> None:
+    make_hub_repo(tmp_path / "hub", ID, model_files())
+    copy = make_folder(tmp_path / "studio/mlx-community/Tiny-4bit", model_files())
+    (model,) = scan(tmp_path / "hub", [tmp_path / "studio"]).models
+    assert model.id == ID
+    assert model.locations == (model.path, str(copy))
+    assert model.is_named(str(copy))
+    assert model.is_named(ID)
+    assert not model.is_named(str(copy.parent))
+
+
+def test_fine_tunes_with_equal_names_and_sizes_stay_two_rows(tmp_path: Path) -> None:
+    files = model_files()
+    make_hub_repo(tmp_path / "hub", ID, files)
+    changed = bytearray(files["model.safetensors"])
+    changed[-3] ^= 1  # within the last tensor
+    make_folder(tmp_path / "mine", files | {"model.safetensors": bytes(changed)})
+    assert len(scan(tmp_path / "hub", [tmp_path / "mine"]).models) == 2
+
+
+def test_same_weights_under_two_ids_of_the_hub_stay_two_rows(tmp_path: Path) -> None:
+    make_hub_repo(tmp_path / "hub", ID, model_files())
+    make_hub_repo(tmp_path / "hub", "ann/Copy", model_files())
+    make_folder(tmp_path / "studio/ann/Copy", model_files())
+    found = by_id(scan(tmp_path / "hub", [tmp_path / "studio"]))
+    assert len(found[ID].locations) == 1
+    assert len(found["ann/Copy"].locations) == 2
+
+
+def test_link_to_the_hubs_copy_is_no_second_location(tmp_path: Path) -> None:
+    repo = make_hub_repo(tmp_path / "hub", ID, model_files())
+    (tmp_path / "studio/ann").mkdir(parents=True)
+    (tmp_path / "studio/ann/link").symlink_to(repo / "snapshots" / ("a" * 40))
+    (model,) = scan(tmp_path / "hub", [tmp_path / "studio"]).models
+    assert len(model.locations) == 1
+
+
+def test_folder_that_is_a_hub_cache_is_used_in_place(tmp_path: Path) -> None:
+    repo = make_hub_repo(tmp_path / "disk/hub", ID, model_files())
+    (model,) = scan(tmp_path / "none", [tmp_path / "disk"]).models
+    assert model.id == str(repo / "snapshots" / ("a" * 40))
+    assert (model.name, model.author) == ("Tiny-4bit", "mlx-community")
+    assert model.source is ModelSource.FOLDER
+
+
+# What is remembered
+
+
+def test_second_scan_reads_no_model_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_hub_repo(tmp_path / "hub", ID, model_files())
+    first = scan(tmp_path / "hub", memory=tmp_path / "memory")
+    monkeypatch.delattr("app.worker.library.found.describe")
+    assert scan(tmp_path / "hub", memory=tmp_path / "memory") == first
+
+
+def test_changed_model_is_read_again(tmp_path: Path) -> None:
+    repo = make_hub_repo(tmp_path / "hub", ID, model_files())
+    assert scan(tmp_path / "hub", memory=tmp_path / "memory").models[0].problem is None
+    blob = (repo / "snapshots" / ("a" * 40) / "model.safetensors").resolve()
+    blob.write_bytes(blob.read_bytes()[:-1])
+    (model,) = scan(tmp_path / "hub", memory=tmp_path / "memory").models
+    assert "cut short" in (model.problem or "")
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"reader": "other", "entries": {}}', "[" * 99999])
+def test_memory_that_cannot_be_used_is_no_trouble(tmp_path: Path, text: str) -> None:
+    make_hub_repo(tmp_path / "hub", ID, model_files())
+    (tmp_path / "memory").write_text(text)
+    assert len(scan(tmp_path / "hub", memory=tmp_path / "memory").models) == 1
+
+
+def test_model_of_a_disk_that_is_not_connected_stays_with_a_reason(tmp_path: Path) -> None:
+    disk, memory = tmp_path / "disk", tmp_path / "memory"
+    make_folder(disk / "ann/one", model_files())
+    scan(tmp_path / "none", [disk], memory=memory)
+    disk.rename(tmp_path / "unplugged")
+    for _ in range(2):
+        result = scan(tmp_path / "none", [disk], memory=memory)
+        (model,) = result.models
+        assert "Connect the disk" in (model.problem or "")
+        assert result.places[1].problem
+    (tmp_path / "unplugged").rename(disk)
+    assert scan(tmp_path / "none", [disk], memory=memory).models[0].problem is None
+    # A folder that is taken out of the settings is forgotten.
+    assert scan(tmp_path / "none", memory=memory).models == ()
+
+
 # The program
 
 
 def test_program_prints_one_document(tmp_path: Path, capfdbinary: pytest.CaptureFixture) -> None:
     make_hub_repo(tmp_path / "hub", ID, model_files())
-    folder = make_folder(tmp_path / "plain", model_files())
+    folder = make_folder(tmp_path / "plain", model_files(max_position_embeddings=2))
     gone = str(tmp_path / "gone")
     arguments = ["scan", "--cache", str(tmp_path / "hub"), "--folder", str(folder)]
     assert main([*arguments, "--folder", gone, "--demo", str(paths.demo_model())]) == 0
@@ -506,7 +638,7 @@ def test_program_prints_one_document(tmp_path: Path, capfdbinary: pytest.Capture
 def test_program_with_a_bug_prints_the_trace_and_fails(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise LookupError("surprise")
 
     monkeypatch.setattr("app.worker.scan.scan", fail)

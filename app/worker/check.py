@@ -1,9 +1,11 @@
 """Imports everything that is only ever imported by name, which a frozen program can lack."""
 
 import contextlib
+import ctypes
 import importlib
 import pkgutil
 import sys
+from pathlib import Path
 
 import msgspec
 
@@ -44,6 +46,40 @@ def _import(name: str, failed: dict[str, str]) -> bool:
         failed[name] = f"{type(error).__name__}: {error}"
         return False
     return True
+
+
+class Device(msgspec.Struct, frozen=True):
+    """What MLX computes on, and whether it does."""
+
+    name: str
+    """`gpu` or `cpu`."""
+    total: float
+    """12 when it computes rightly."""
+    library: str
+    """The library as the loader names it; its shaders are looked for beside it."""
+
+
+def check_device() -> Device:
+    """Multiply two matrices on the device that servers use."""
+    mx = importlib.import_module("mlx.core")
+    product = mx.ones((2, 3)) @ mx.ones((3, 2))
+    mx.eval(product)
+    device = str(mx.default_device())
+    return Device("gpu" if "gpu" in device else "cpu", float(product.sum().item()), _library())
+
+
+def _library() -> str:
+    """Return the file of MLX's library as the loader names it; empty where it is not found."""
+    if sys.platform == "darwin":
+        system = ctypes.CDLL(None)
+        name_of = system["_dyld_get_image_name"]
+        name_of.restype = ctypes.c_char_p
+        images = range(system["_dyld_image_count"]())
+        loaded = [(name_of(number) or b"").decode() for number in images]
+    else:
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+        loaded = [line.split(maxsplit=5)[-1] for line in lines]
+    return next((name for name in loaded if "libmlx." in name), "")
 
 
 def check_tokenizers() -> Findings:

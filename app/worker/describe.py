@@ -26,8 +26,6 @@ _MAX_CONFIG_BYTES = 4_000_000
 _MAX_INDEX_BYTES = 64_000_000
 _MAX_TEMPLATE_BYTES = 16_000_000
 _MAX_CONTEXT = 10**9
-# What mlx-lm loads; other names (consolidated.safetensors) are left alone.
-_WEIGHTS = "model*.safetensors"
 _SHARD = re.compile(r"^(model.*)-(\d{5})-of-(\d{5})\.safetensors$")
 _TOKENIZERS = (
     "tokenizer.json",
@@ -61,6 +59,11 @@ def is_model(files: Mapping[str, int], *, has_partial_files: bool = False) -> bo
         return True
     others = (".gguf", ".bin", ".pt", ".pth", ".onnx", ".h5", ".msgpack", ".npz")
     return has_partial_files and not any(name.endswith(others) for name in files)
+
+
+def is_weights(name: str) -> bool:
+    """True for what mlx-lm loads; other names (consolidated.safetensors) are left alone."""
+    return name.startswith("model") and name.endswith(".safetensors")
 
 
 def describe(
@@ -97,7 +100,7 @@ def _read_weights(folder: Path, files: Mapping[str, int]) -> tuple[dict[str, Ten
     tensors: dict[str, Tensor] = {}
     problem: str | None = None
     for name in sorted(files):
-        if not fnmatch(name, _WEIGHTS):
+        if not is_weights(name):
             continue
         try:
             tensors |= read_header(folder / name, files[name])
@@ -106,22 +109,31 @@ def _read_weights(folder: Path, files: Mapping[str, int]) -> tuple[dict[str, Ten
     return tensors, problem
 
 
+def wanted_weights(folder: Path, files: Mapping[str, int]) -> set[str]:
+    """Return the names of weight files that its index and the other files' names speak of.
+
+    Raises UnreadableError for a bad index.
+    """
+    wanted: set[str] = set()
+    if INDEX in files:
+        index = read_table(folder / INDEX, limit_bytes=_MAX_INDEX_BYTES)
+        wanted = {name for name in table(index.get("weight_map")).values() if isinstance(name, str)}
+    for name in files:
+        if match := _SHARD.match(name):
+            total = int(match[3])
+            wanted |= {f"{match[1]}-{i:05}-of-{match[3]}.safetensors" for i in range(1, total + 1)}
+    return wanted
+
+
 def _missing_files(
     folder: Path, files: Mapping[str, int], *, has_partial_files: bool
 ) -> str | None:
     """Return a sentence if the download is not complete."""
-    weights = [name for name in files if fnmatch(name, _WEIGHTS)]
-    wanted: set[str] = set()
-    if INDEX in files:
-        try:
-            index = read_table(folder / INDEX, limit_bytes=_MAX_INDEX_BYTES)
-        except UnreadableError as error:
-            return f"Its {INDEX} {error}. Download the model again."
-        wanted = {name for name in table(index.get("weight_map")).values() if isinstance(name, str)}
-    for name in weights:
-        if match := _SHARD.match(name):
-            total = int(match[3])
-            wanted |= {f"{match[1]}-{i:05}-of-{match[3]}.safetensors" for i in range(1, total + 1)}
+    weights = [name for name in files if is_weights(name)]
+    try:
+        wanted = wanted_weights(folder, files)
+    except UnreadableError as error:
+        return f"Its {INDEX} {error}. Download the model again."
     absent = wanted - files.keys()
     if absent:
         count = f"{len(absent)} of {len(wanted)} weight files are missing"

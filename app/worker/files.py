@@ -87,7 +87,7 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def is_sendable(path: Path) -> bool:
+def is_sendable(path: Path | str) -> bool:
     """True if the path's name is valid text, so that JSON can carry it."""
     try:
         str(path).encode("utf-8")

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from huggingface_hub import scan_cache_dir
 
+from app.worker.library.hubcache import PREFIX
 
-def remove(cache: Path, model_id: str) -> int:
-    """Delete all revisions of a model and return the bytes that this freed. Raises OSError."""
+
+def remove(cache: Path, model_id: str) -> None:
+    """Delete all revisions of a model. Raises OSError."""
     info = scan_cache_dir(cache)
     commits = [
         revision.commit_hash
@@ -14,9 +16,7 @@ def remove(cache: Path, model_id: str) -> int:
         if repo.repo_type == "model" and repo.repo_id == model_id
         for revision in repo.revisions
     ]
-    strategy = info.delete_revisions(*commits)
-    strategy.execute()
-    folder = cache / ("models--" + model_id.replace("/", "--"))
+    info.delete_revisions(*commits).execute()
+    folder = cache / (PREFIX + model_id.replace("/", "--"))
     if folder.exists():
         raise OSError(f"{folder} is still there")
-    return strategy.expected_freed_size

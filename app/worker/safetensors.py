@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import msgspec
 
@@ -63,6 +63,21 @@ def read_header(path: Path, size_bytes: int) -> dict[str, Tensor]:
     if 8 + length + end > size_bytes:
         raise UnreadableError("is cut short")
     return tensors
+
+
+def read_spans(file: BinaryIO) -> tuple[bytes, list[tuple[int, int]]]:
+    """Return the header as it is and where each tensor lies in the file, in the file's order.
+
+    Of a file that is none the header is all that is returned, and is short. Raises OSError.
+    """
+    length = int.from_bytes(file.read(8), "little")
+    data = file.read(min(length, _MAX_HEADER_BYTES))
+    try:
+        tensors = _header.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return data, []
+    spans = [tensor.data_offsets for tensor in tensors.values()]
+    return data, sorted((8 + length + start, 8 + length + end) for start, end in spans)
 
 
 def count_parameters(

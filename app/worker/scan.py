@@ -1,220 +1,132 @@
-"""Finds the models on this disk: in the hub's cache, in plain folders, and the demo model."""
+"""Finds the models on this disk: in the hub's cache, in other libraries, and the demo model."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
-from huggingface_hub import CachedRepoInfo, HFCacheInfo, scan_cache_dir
-from huggingface_hub.errors import CacheNotFound
 
 from app.wire.nouns import Model, ModelSource
-from app.wire.scan import ScanResult
-from app.worker.describe import describe, is_model
-from app.worker.files import clean, is_sendable, list_files
+from app.wire.scan import Place, ScanResult
+from app.worker.files import clean
+from app.worker.library.elsewhere import other_libraries
+from app.worker.library.folders import folder_models, model_in
+from app.worker.library.found import Found
+from app.worker.library.hubcache import DamagedError, hub_model, hub_models
+from app.worker.library.memory import Memory
+from app.worker.library.twins import merge_twins
 
 DEMO_ID = "demo"
-# author/model below a folder that holds one more level, as LM Studio's and others' do.
-_MAX_DEPTH = 3
-_MAX_FOLDERS = 5_000
 
 
-def scan(cache: Path, folders: Sequence[Path] = (), demo: Path | None = None) -> ScanResult:
+def scan(
+    cache: Path,
+    folders: Sequence[Path] = (),
+    demo: Path | None = None,
+    *,
+    home: Path | None = None,
+    memory: Path | None = None,
+) -> ScanResult:
     """Return every model in the hub cache, in `folders` and the demo folder.
 
-    Blocks about 5 ms for each model, longer on a slow disk. What cannot be looked
-    at is a warning.
+    home: also look where other programs of this user keep theirs. memory: a file that makes the
+    next scan quick. Blocks about 1 ms for each new model, longer on a slow disk. What cannot be
+    looked at is a warning.
     """
+    known = Memory(memory)
     warnings: list[str] = []
-    models = [
-        *_demo(demo.absolute() if demo else None, warnings),
-        *_hub_models(cache, warnings),
-        *(m for folder in folders for m in _folder_models(folder.absolute(), warnings)),
-    ]
-    unique = {model.id: model for model in models}
-    found = sorted(unique.values(), key=lambda m: (m.name.casefold(), m.id))
-    return ScanResult(tuple(found), tuple(warnings))
+    seen: set[tuple[int, int]] = set()
+    found = list(_unseen(_demo(demo.absolute() if demo else None, known, warnings), seen))
+    ours = list(_unseen(hub_models(cache, known, warnings), seen))
+    places = [Place(str(cache), "Hugging Face", len(ours))]
+    found += ours
+    for folder, name in _roots(folders, home):
+        more, place = _searched(folder, name, known, warnings)
+        found += _unseen(more, seen)
+        places.append(place)
+    models = sorted(_rows(found, known), key=lambda m: (m.name.casefold(), m.id))
+    known.save()
+    return ScanResult(tuple(models), tuple(warnings), tuple(places))
 
 
 def scan_repo(cache: Path, repo_id: str) -> ScanResult:
     """Return one model of the hub cache, without a look at the others."""
-    repo = cache / ("models--" + repo_id.replace("/", "--"))
-    warnings: list[str] = []
-    with TemporaryDirectory() as name:
-        (Path(name) / repo.name).symlink_to(repo, target_is_directory=True)
-        return ScanResult(tuple(_hub_models(Path(name), warnings)), tuple(warnings))
+    repo = f"{os.path.realpath(cache)}/models--{repo_id.replace('/', '--')}"
+    try:
+        found = hub_model(repo, Memory(None), source=ModelSource.HUB)
+    except (DamagedError, OSError) as error:
+        return ScanResult((), (f"{clean(repo)}: {error}.",))
+    return ScanResult((found.model,) if found is not None else ())
 
 
-def _demo(folder: Path | None, warnings: list[str]) -> Iterator[Model]:
+def _roots(folders: Iterable[Path], home: Path | None) -> list[tuple[Path, str]]:
+    roots = [(folder.absolute(), "") for folder in folders]
+    others = other_libraries(home) if home is not None else {}
+    return roots + [(folder, name) for name, places in others.items() for folder in places]
+
+
+def _searched(
+    folder: Path, name: str, memory: Memory, warnings: list[str]
+) -> tuple[list[Found], Place]:
+    path = clean(str(folder))
+    if not _is_folder(folder):
+        problem = f"The folder {path} does not exist or may not be read."
+        warnings.append(problem)
+        gone = [_not_there(model) for model in memory.below(str(folder))]
+        return gone, Place(path, name, 0, problem)
+    before = len(warnings)
+    found = list(folder_models(folder, memory, warnings))
+    return found, Place(path, name, len(found), " ".join(warnings[before:]))
+
+
+def _not_there(model: Model) -> Found:
+    """Return a model of a disk that is not connected, so that its row stays."""
+    problem = f"Its folder {model.path} is not there now. Connect the disk that it is on."
+    gone = msgspec.structs.replace(model, problem=problem)
+    return Found(gone, {}, model.path)
+
+
+def _rows(found: Sequence[Found], memory: Memory) -> list[Model]:
+    there = merge_twins((item for item in found if item.files), memory)
+    # A copy that cannot be looked at now adds nothing to one that is there.
+    known = {(model.name.casefold(), model.size_bytes) for model in there}
+    gone = [item.model for item in found if not item.files]
+    return there + [m for m in gone if (m.name.casefold(), m.size_bytes) not in known]
+
+
+def _unseen(found: Iterable[Found], seen: set[tuple[int, int]]) -> Iterator[Found]:
+    """Leave out a folder that was reached before, by another link or root."""
+    for item in found:
+        try:
+            status = os.stat(item.folder)  # noqa: PTH116 - as in hubcache
+        except OSError:
+            # Of a disk that is not connected.
+            yield item
+            continue
+        if (status.st_dev, status.st_ino) not in seen:
+            seen.add((status.st_dev, status.st_ino))
+            yield item
+
+
+def _demo(folder: Path | None, memory: Memory, warnings: list[str]) -> Iterator[Found]:
     if folder is None:
         return
     try:
-        model = _model_in(folder)
+        found = model_in(folder, memory, source=ModelSource.DEMO)
     except OSError as error:
-        warnings.append(f"The demo model cannot be read: {_reason(error)}.")
+        warnings.append(f"The demo model cannot be read: {error.strerror or error}.")
         return
-    if model is None:
+    if found is None:
         warnings.append("The demo model is not complete. Install the app again.")
         return
-    yield msgspec.structs.replace(
-        model, id=DEMO_ID, name="Demo", author="MLX Model Manager", source=ModelSource.DEMO
+    model = msgspec.structs.replace(
+        found.model, id=DEMO_ID, name="Demo", author="MLX Model Manager"
     )
-
-
-def _hub_models(cache: Path, warnings: list[str]) -> Iterator[Model]:
-    for info in _scan_cache(cache, warnings):
-        # The library also warns of stray files and of data sets, which are not ours to judge.
-        texts = [clean(str(warning)) for warning in info.warnings]
-        warnings += [f"Model cache: {text}" for text in texts if "models--" in text]
-        partial = {file.file_path.parent.parent for file in info.incomplete_files}
-        for repo in info.repos:
-            try:
-                model = _repo_model(repo, has_partial_files=repo.repo_path in partial)
-            except OSError as error:
-                warnings.append(f"{repo.repo_id} cannot be read: {_reason(error)}.")
-                continue
-            if model is not None:
-                yield model
-
-
-def _scan_cache(cache: Path, warnings: list[str]) -> Iterator[HFCacheInfo]:
-    try:
-        yield scan_cache_dir(cache)
-    except CacheNotFound:
-        return
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a link to itself
-        if not _is_folder(cache):
-            warnings.append(f"The model folder {_text(cache)} cannot be read: {_reason(error)}.")
-            return
-        # One entry that the library cannot look at makes it give up on all of them.
-        yield from _scan_one_by_one(cache, warnings)
-
-
-def _scan_one_by_one(cache: Path, warnings: list[str]) -> Iterator[HFCacheInfo]:
-    """Scan each model of the cache through a folder of its own that links to it."""
-    try:
-        repos = sorted(path for path in cache.iterdir() if path.name.startswith("models--"))
-    except OSError as error:
-        warnings.append(f"The model folder {_text(cache)} cannot be read: {_reason(error)}.")
-        return
-    for repo in repos:
-        with TemporaryDirectory() as name:
-            (Path(name) / repo.name).symlink_to(repo, target_is_directory=True)
-            try:
-                yield scan_cache_dir(name)
-            except (OSError, ValueError, RuntimeError) as error:
-                warnings.append(f"{_text(repo)} cannot be read: {_reason(error)}.")
-
-
-def _repo_model(repo: CachedRepoInfo, *, has_partial_files: bool) -> Model | None:
-    """Return the model that `main` of a cached repo points to, None if it is not for us.
-
-    mlx-lm loads a hub id by its `main`; other revisions cannot be served by that id.
-    """
-    revision = repo.refs.get("main")
-    if repo.repo_type != "model" or revision is None:
-        return None
-    # Not the link that `_scan_one_by_one` may have made: that is gone in a moment.
-    folder = repo.repo_path.resolve() / "snapshots" / revision.commit_hash
-    files = list_files(folder)
-    if not is_model(files, has_partial_files=has_partial_files) or not is_sendable(folder):
-        return None
-    author, _, name = repo.repo_id.rpartition("/")
-    found = describe(folder, files, has_partial_files=has_partial_files)
-    return Model(
-        id=repo.repo_id,
-        name=name,
-        author=author,
-        source=ModelSource.HUB,
-        path=str(folder),
-        size_bytes=revision.size_on_disk,
-        modified_at=revision.last_modified,
-        **msgspec.structs.asdict(found),
-    )
-
-
-def _folder_models(root: Path, warnings: list[str]) -> Iterator[Model]:
-    """Yield the model in `root`, or those in the folders below it."""
-    if not _is_folder(root):
-        warnings.append(f"The folder {_text(root)} does not exist or may not be read.")
-        return
-    waiting = [(root, 0)]
-    visited = 0
-    while waiting:
-        folder, depth = waiting.pop()
-        visited += 1
-        if visited > _MAX_FOLDERS:
-            warnings.append(f"The folder {_text(root)} holds too many folders to search them all.")
-            return
-        try:
-            model = _model_in(folder)
-            if model is None and depth < _MAX_DEPTH:
-                waiting += [(below, depth + 1) for below in _folders_in(folder)]
-        except OSError as error:
-            warnings.append(f"{_text(folder)} cannot be read: {_reason(error)}.")
-            continue
-        if model is not None:
-            author = folder.parent.name if depth > 1 else ""
-            yield msgspec.structs.replace(model, author=author)
-
-
-def _folders_in(folder: Path) -> list[Path]:
-    """Return the folders to search; not through links, which may lead around in a circle."""
-    with os.scandir(folder) as entries:
-        return [
-            folder / entry.name
-            for entry in entries
-            if entry.is_dir(follow_symlinks=False)
-            and not entry.name.startswith((".", "models--"))
-            and is_sendable(Path(entry.name))
-        ]
-
-
-def _model_in(folder: Path) -> Model | None:
-    """Return the model whose files are in `folder` itself, None if there is none."""
-    files = list_files(folder)
-    if not is_model(files):
-        return None
-    size_bytes, modified_at = _size_of(folder)
-    return Model(
-        id=str(folder),
-        name=folder.name,
-        author="",
-        source=ModelSource.FOLDER,
-        path=str(folder),
-        size_bytes=size_bytes,
-        modified_at=modified_at,
-        **msgspec.structs.asdict(describe(folder, files)),
-    )
-
-
-def _size_of(folder: Path) -> tuple[int, float]:
-    """Return bytes of all files at and below `folder`, hard links once, and their newest time."""
-    sizes: dict[tuple[int, int], int] = {}
-    newest = 0.0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                status = (Path(place) / name).stat()
-            except OSError:
-                continue
-            sizes[status.st_dev, status.st_ino] = status.st_size
-            newest = max(newest, status.st_mtime)
-    return sum(sizes.values()), newest
+    yield msgspec.structs.replace(found, model=model)
 
 
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:
+    except (OSError, ValueError):
         return False
-
-
-def _reason(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) else None
-    return clean(text or str(error) or type(error).__name__)
-
-
-def _text(path: Path) -> str:
-    return clean(str(path))

@@ -66,6 +66,9 @@ class RepoCache:
         for file in plan.files:
             for name in file.names:
                 self._link(plan, file, name)
+            # Of a try that was killed in the moment between giving a name and tidying up.
+            for suffix in (PARTIAL, STATE):
+                (self.blobs / f"{file.etag}{suffix}").unlink(missing_ok=True)
         if revision != plan.commit:
             _write_ref(self.folder / "refs" / revision, plan.commit)
         return self._snapshots / plan.commit

@@ -6,15 +6,16 @@ import logging
 import random
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.wire.errors import ErrorCode
+from app.worker.download.digest import Digest
 from app.worker.download.metadata import from_transport
-from app.worker.download.partial import DiskError, Partial, is_right
+from app.worker.download.partial import SEGMENT, DiskError, Partial
 from app.worker.download.plan import PlannedFile
 from app.worker.download.source import Body, Source
-from app.worker.download.transport import Connections, Limiter, Sockets, tls_context
+from app.worker.download.transport import READ_BYTES, Connections, Limiter, Sockets, tls_context
 from app.worker.download.trouble import Later, Stopped, Trouble, from_os_error, gave_up
 
 _log = logging.getLogger("download")
@@ -36,6 +37,9 @@ class Item:
         self.is_streaming = False
         self.has_failed = False
         self.taken: set[int] = set()
+        self.digest = Digest(file)
+        self.is_read_ahead = False
+        """True while a thread reads what is there of a file that is not complete."""
 
     @property
     def done_bytes(self) -> int:
@@ -45,7 +49,7 @@ class Item:
     @property
     def wants_check(self) -> bool:
         """True when every byte is there and nobody has looked at them yet."""
-        if self.is_done or self.is_checking:
+        if self.is_done or self.is_checking or self.is_read_ahead:
             return False
         return self.there is not None or self.partial.is_complete
 
@@ -57,6 +61,7 @@ class _Slot:
     is_busy: bool = False
     later: Later | None = None
     retry_at: float | None = None
+    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BYTES)))
 
 
 @dataclass(frozen=True)
@@ -99,9 +104,10 @@ class Fetch:
 
     def start(self) -> None:
         """Start the threads."""
-        self._running = len(self._slots)
+        self._running = len(self._slots) + 1
         for slot in self._slots:
             threading.Thread(target=self._run, args=(slot,), daemon=True).start()
+        threading.Thread(target=self._run, args=(None,), daemon=True).start()
 
     def wait(self, timeout_s: float) -> bool:
         """Return True when all threads have ended, False after the time-out."""
@@ -136,10 +142,14 @@ class Fetch:
             retry_at=first.retry_at if first is not None and later is not None else None,
         )
 
-    def _run(self, slot: _Slot) -> None:
+    def _run(self, slot: _Slot | None) -> None:
+        """Fetch with the connection of a slot, or read ahead without one."""
         connections = Connections(self._sockets, self._tls, self._stall_s)
         try:
-            self._work(slot, connections)
+            if slot is None:
+                self._read_ahead()
+            else:
+                self._work(slot, connections)
         except Stopped:
             pass
         except Trouble as trouble:
@@ -155,7 +165,8 @@ class Fetch:
             connections.close()
             with self._changed:
                 self._running -= 1
-                slot.is_busy = False
+                if slot is not None:
+                    slot.is_busy = False
                 self._changed.notify_all()
 
     def _fail(self, error: Exception) -> None:
@@ -176,6 +187,32 @@ class Fetch:
                 with self._changed:
                     item.taken.discard(segment)
                     self._changed.notify_all()
+
+    def _read_ahead(self) -> None:
+        """Take the checksums of growing files, so that little is left to read at their ends."""
+        while (item := self._next_ahead()) is not None:
+            try:
+                item.digest.read_to(item.partial.path, item.partial.first_bytes, self._stop)
+                item.partial.flush()
+            finally:
+                with self._changed:
+                    item.is_read_ahead = False
+                    self._changed.notify_all()
+
+    def _next_ahead(self) -> Item | None:
+        """Return a file with enough to read; None when nothing is left to do."""
+        with self._changed:
+            while not self._stop.is_set() and self.trouble is None:
+                for item in self._items:
+                    if not item.is_done and not item.there and not item.is_checking:
+                        new = item.partial.first_bytes - item.digest.position
+                        if new >= SEGMENT and not item.partial.is_complete:
+                            item.is_read_ahead = True
+                            return item
+                if all(item.is_done for item in self._items):
+                    return None
+                self._changed.wait()
+        return None
 
     def _take(self, slot: _Slot) -> tuple[Item, int | None] | None:
         """Return the next file to check or segment to fetch; None when nothing is left to do."""
@@ -261,14 +298,15 @@ class Fetch:
         position = body.offset
         with contextlib.closing(item.partial.writer()) as writer:
             while position < body.end:
-                data = body.response.read1(min(self._limiter.read_bytes(), body.end - position))
+                most = min(self._limiter.read_bytes(), body.end - position)
+                count = body.response.read_some(slot.buffer[:most])
                 self._check_stop()
-                if not data:
+                if not count:
                     raise Later("The connection was cut")
-                if writer.write(position, data):
+                if writer.write(position, slot.buffer[:count]):
                     slot.later = slot.retry_at = None
-                position += len(data)
-                self._limiter.wait(len(data), self._stop)
+                position += count
+                self._limiter.wait(count, self._stop)
 
     def _back_off(self, slot: _Slot, later: Later, tries: int) -> None:
         low, high = _BACKOFF_S
@@ -291,7 +329,8 @@ class Fetch:
 
     def _check(self, item: Item) -> None:
         path = item.there or item.partial.path
-        is_good = is_right(path, item.file, self._stop)
+        item.digest.read_to(path, item.file.size + 1, self._stop)
+        is_good = item.digest.is_right()
         if is_good and item.there is None:
             item.partial.publish(path.with_name(item.file.etag))
         elif not is_good:
@@ -313,4 +352,5 @@ class Fetch:
             )
         item.has_failed = was_fetched
         item.there = None
+        item.digest = Digest(item.file)
         item.partial.reset()

@@ -1,5 +1,6 @@
 """Asks the hub what a model consists of, and puts its refusals into words."""
 
+import json
 import re
 import ssl
 
@@ -21,6 +22,9 @@ from app.worker.download.trouble import NETWORK, Later, Trouble, later_for_statu
 
 _TIMEOUT_S = 15.0
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]{0,199}")
+_NONSENSE = (
+    httpx2.InvalidURL, ValueError, TypeError, KeyError, AttributeError, RecursionError,
+)  # fmt: skip
 REJECTED = "Your Hugging Face token was rejected, so this download goes on without it."
 
 
@@ -70,9 +74,18 @@ def read_plan(repo_id: str, revision: str, login: Login) -> Plan:
         raise _from_answer(error, repo_id, revision, login) from error
     except httpx2.TransportError as error:
         raise from_transport(error) from error
-    except (httpx2.InvalidURL, ValueError, TypeError, KeyError, AttributeError) as error:
+    except json.JSONDecodeError as error:
+        raise _no_json(error) from error
+    except _NONSENSE as error:
         raise Later("The hub answers something unexpected", tries=3) from error
     return make_plan(info.id or repo_id, info.sha, list(info.siblings or ()))
+
+
+def _no_json(error: json.JSONDecodeError) -> Later:
+    if error.doc.lstrip()[:1] == "<":
+        # As networks of hotels and trains do until their own page was seen.
+        return Later("A web page answers in the hub's place; log in to this network in a browser")
+    return Later("The hub answers something unexpected", tries=3)
 
 
 def _from_answer(

@@ -18,6 +18,7 @@ from app.wire.transfer import (
     TransferEvent,
     decode_order,
 )
+from app.worker.download.bounds import bound_answers
 from app.worker.download.cache import RepoCache
 from app.worker.download.transfer import Transfer
 from app.worker.download.transport import Limiter
@@ -101,6 +102,7 @@ def run(cache: Path, *, stall_s: float) -> None:
     )
     for noisy in ("httpx2", "filelock", "huggingface_hub"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    bound_answers()
     out = sys.stdout.buffer
     # Whatever a library prints must not look like an event.
     sys.stdout = sys.stderr

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import struct
 import sys
@@ -12,14 +11,12 @@ from pathlib import Path
 
 from app.worker.download.cache import PARTIAL, STATE
 from app.worker.download.plan import PlannedFile
-from app.worker.download.trouble import Stopped
 
 SEGMENT = 32 << 20
 """Bytes that one request asks for: long enough for the speed, short enough to share a file."""
 _HEADER = struct.Struct("<8sQQ")
 _COUNT = struct.Struct("<Q")
 _MAGIC = b"MMMPART1"
-_HASH_BYTES = 1 << 20
 _F_PREALLOCATE = 42
 """Of macOS; the standard library does not name it."""
 
@@ -51,6 +48,14 @@ class Partial:
     def is_complete(self) -> bool:
         """True when every byte is there, checked or not."""
         return self.done_bytes == self.file.size
+
+    @property
+    def first_bytes(self) -> int:
+        """How many bytes are there without a gap from the start on."""
+        for segment, done in enumerate(self._done):
+            if done < self._length(segment):
+                return segment * SEGMENT + done
+        return self.file.size
 
     def allocated_bytes(self) -> int:
         """Return what the file takes from the disk already."""
@@ -124,9 +129,10 @@ class Partial:
             self._done[segment] = end - segment * SEGMENT
             return self._done[segment]
 
-    def is_right(self, stop: threading.Event) -> bool:
-        """Return whether the content has its checksum. Raises OSError, or Stopped."""
-        return is_right(self.path, self.file, stop)
+    def flush(self) -> None:
+        """Bring what is written to the disk, so that there is little to bring at the end."""
+        with self.path.open("r+b") as data:
+            os.fsync(data.fileno())
 
     def publish(self, blob: Path) -> None:
         """Give the complete file its good name. Raises OSError."""
@@ -179,7 +185,7 @@ class Writer:
         except OSError as error:
             raise DiskError(error) from error
 
-    def write(self, offset: int, data: bytes) -> int:
+    def write(self, offset: int, data: memoryview) -> int:
         """Write what is missing of `data`, then count it; return how many bytes were new.
 
         Raises DiskError.
@@ -189,13 +195,12 @@ class Writer:
         except OSError as error:
             raise DiskError(error) from error
 
-    def _write(self, offset: int, data: bytes) -> int:
+    def _write(self, offset: int, data: memoryview) -> int:
         new = 0
-        view = memoryview(data)
         for segment, start, end in self._partial.missing_within(offset, offset + len(data)):
             position = start
             while position < end:
-                position += os.pwrite(self._data, view[position - offset : end - offset], position)
+                position += os.pwrite(self._data, data[position - offset : end - offset], position)
             count = self._partial.advance(segment, start, end)
             if count is not None:
                 place = _HEADER.size + segment * _COUNT.size
@@ -208,22 +213,6 @@ class Writer:
         """Close the descriptors."""
         os.close(self._data)
         os.close(self._state)
-
-
-def is_right(path: Path, file: PlannedFile, stop: threading.Event) -> bool:
-    """Return whether a file has the content that the hub lists. Raises OSError, or Stopped."""
-    if len(file.etag) == 64:
-        digest = hashlib.sha256()
-    else:
-        # How git names a file; no protection against an attacker, as the hub has none here.
-        digest = hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
-    buffer = memoryview(bytearray(_HASH_BYTES))
-    with path.open("rb", buffering=0) as data:
-        while count := data.readinto(buffer):
-            digest.update(buffer[:count])
-            if stop.is_set():
-                raise Stopped
-    return digest.hexdigest() == file.etag
 
 
 def _allocate(descriptor: int, size: int) -> None:

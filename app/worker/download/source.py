@@ -1,6 +1,5 @@
 """Where the bytes of a download come from: the hub's address of a file, and what answers mean."""
 
-import http.client
 import re
 import threading
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from urllib.parse import quote
 from app.wire.errors import ErrorCode
 from app.worker.download.metadata import Login, refused, rejected_or_refused
 from app.worker.download.plan import Plan, PlannedFile
-from app.worker.download.transport import Connections, origin
+from app.worker.download.transport import Answer, Connections, origin
 from app.worker.download.trouble import Later, Trouble, later_for_status
 
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
@@ -20,7 +19,7 @@ _EXPIRED = (401, 403, 404, 410)
 class Body:
     """The answer that holds a part of a file, from `offset` to `end`."""
 
-    response: http.client.HTTPResponse
+    response: Answer
     url: str
     offset: int
     end: int
@@ -61,7 +60,7 @@ class Source:
 
     def _ask(
         self, file: PlannedFile, url: str, start: int, end: int, connections: Connections
-    ) -> tuple[http.client.HTTPResponse, str]:
+    ) -> tuple[Answer, str]:
         headers = {"Accept-Encoding": "identity", "User-Agent": "mlx-model-manager"}
         if (start, end) != (0, file.size):
             headers["Range"] = f"bytes={start}-{end - 1}"
@@ -78,7 +77,7 @@ class Source:
             if self._links.get(file.etag) == link:
                 del self._links[file.etag]
 
-    def _checked(self, file: PlannedFile, response: http.client.HTTPResponse, url: str) -> Body:
+    def _checked(self, file: PlannedFile, response: Answer, url: str) -> Body:
         if response.status == 200:
             if response.length not in (None, file.size):
                 raise _other_size(file)
@@ -92,9 +91,7 @@ class Source:
             raise _other_size(file)
         raise self._refusal(file, response, is_hub=origin(url) == self._origin)
 
-    def _refusal(
-        self, file: PlannedFile, response: http.client.HTTPResponse, *, is_hub: bool
-    ) -> Later | Trouble:
+    def _refusal(self, file: PlannedFile, response: Answer, *, is_hub: bool) -> Later | Trouble:
         status, repo_id = response.status, self._plan.repo_id
         later = later_for_status(status, response.headers.get)
         if later is not None:

@@ -138,7 +138,7 @@ class Transfer:
         _log.info("%s is complete in %s", order.id, folder)
         found = scan_repo(self._cache, order.id)
         model = next((m for m in found.models if m.id == order.id), None)
-        return Fetched(order.id, plan.total_bytes, model)
+        return Fetched(order.id, plan.total_bytes, model, len(plan.files))
 
     def _resolve(self, login: Login) -> Plan:
         """Return the plan, however long the hub cannot be asked."""
