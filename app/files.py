@@ -68,6 +68,20 @@ def move_to_trash(path: Path, trash: Path) -> Path:
     return target
 
 
+def newest_in_trash(path: Path, trash: Path) -> Path | None:
+    """Return what was moved to the trash last from this path, None when nothing was."""
+    # Behind the time in front a name follows as it was, which may itself begin with digits.
+    found = [f for f in trash.glob(f"*-{glob.escape(path.name)}") if f.name[21:] == path.name]
+    return max(found, key=lambda file: file.name, default=None)
+
+
+def move_back(found: Path, path: Path) -> None:
+    """Move a file out of the trash to where it was. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found.replace(path)
+    _sync_folder(path.parent)
+
+
 def sweep_temporaries(folder: Path, *, older_than_s: float = 3600.0) -> None:
     """Remove what interrupted writes left behind."""
     limit = time.time() - older_than_s

@@ -11,7 +11,9 @@ from types import TracebackType
 SUBJECTS = ("server", "download", "http", "gateway", "gui", "engine", "library", "store")
 """Loggers are named by subject, not by module."""
 
-_SECRET = re.compile(r"(?i)(bearer\s+|api[_-]?key[\"'=:\s]+|hf_)[A-Za-z0-9._~+/=-]{6,}")
+_SECRET = re.compile(
+    r"(?i)(bearer\s+|api[_-]?key[\"'=:\s]+|hf_|mlxm-(?=[\w-]{40}))[A-Za-z0-9._~+/=-]{6,}"
+)
 
 
 class _Redacting(logging.Formatter):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import platformdirs
 
+PROFILE_SUFFIX = ".mlxprofile"
+"""Of a file with profiles for other computers."""
 _NAME = "MLX Model Manager" if sys.platform == "darwin" else "mlx-model-manager"
 
 
@@ -47,6 +49,11 @@ def engine_lock() -> Path:
     return run() / "engine.lock"
 
 
+def history_file() -> Path:
+    """Return the database of figures and requests; it may be deleted while no engine runs."""
+    return home() / "history.db"
+
+
 def logs() -> Path:
     """Return the folder with the logs of app, engine and servers."""
     if os.environ.get("MLX_MANAGER_HOME"):
@@ -81,6 +88,18 @@ def program(mode: str) -> list[str]:
     if getattr(sys, "frozen", False):
         return [sys.executable, mode]
     return [sys.executable, "-m", "app", mode]
+
+
+def predecessor_database() -> Path:
+    """Return where the earlier MLX Manager, a web application, keeps its profiles."""
+    override = os.environ.get("MLX_MANAGER_DATABASE_PATH")
+    return Path(override or "~/.mlx-manager/mlx-manager.db").expanduser()
+
+
+def runner_source() -> Path:
+    """Return the folder from which another Python can import `app.runner`."""
+    bundle = getattr(sys, "_MEIPASS", None)
+    return Path(bundle) / "runner-source" if bundle else Path(__file__).parent.parent
 
 
 def program_root() -> str | None:

@@ -87,6 +87,7 @@ def install(server: Any, events: EventPipe, counters: Counters, token: str) -> N
     _report_loading(server, events)
     _count_tokens(server, counters)
     _count_requests(server, counters)
+    _quiet_probes(server, counters)
     _quiet_hang_ups()
     if token:
         _require_token(server, token)
@@ -104,7 +105,10 @@ def _report_listening(events: EventPipe) -> None:
 
 def _report_loading(server: Any, events: EventPipe) -> None:
     load_default = server.ModelProvider.load_default
-    run_generate = server.ResponseGenerator._run_generate  # noqa: SLF001 - the thread's target
+    generator = server.ResponseGenerator
+    # The thread's target; before 0.32 it was _generate, whose errors nobody caught.
+    target = "_run_generate" if hasattr(generator, "_run_generate") else "_generate"
+    run_generate = getattr(generator, target)
     loaded = threading.Event()
     problem: list[str] = []
 
@@ -121,8 +125,14 @@ def _report_loading(server: Any, events: EventPipe) -> None:
         events.send("loaded", seconds=seconds, gpu_limit_bytes=gpu_limit_bytes())
 
     def reporting_run(self: Any) -> None:
-        run_generate(self)
-        if self._generation_failed:
+        has_failed = False
+        try:
+            run_generate(self)
+        except Exception as error:  # noqa: BLE001 - server task
+            has_failed = True
+            problem.append(_describe(error))
+            _log.exception("generation ended")
+        if has_failed or getattr(self, "_generation_failed", False):
             stage = "generate" if loaded.is_set() else "load"
             events.send("failed", stage=stage, error=(problem or ["see the log"])[0][:1000])
             logging.shutdown()
@@ -130,7 +140,7 @@ def _report_loading(server: Any, events: EventPipe) -> None:
             os._exit(EXIT_GENERATION_DIED)
 
     server.ModelProvider.load_default = reporting_load
-    server.ResponseGenerator._run_generate = reporting_run  # noqa: SLF001
+    setattr(generator, target, reporting_run)
 
 
 def _count_tokens(server: Any, counters: Counters) -> None:
@@ -175,6 +185,17 @@ def _count_requests(server: Any, counters: Counters) -> None:
             counters.end_request()
 
     server.APIHandler.handle_completion = handle_completion
+
+
+def _quiet_probes(server: Any, counters: Counters) -> None:
+    """Keep the engine's own questions out of the log: nobody has asked them."""
+    plain = server.APIHandler.log_request
+
+    def log_request(self: Any, *args: Any) -> None:
+        if not getattr(counters.probing, "is_probe", False):
+            plain(self, *args)
+
+    server.APIHandler.log_request = log_request
 
 
 def _quiet_hang_ups() -> None:
