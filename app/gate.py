@@ -6,8 +6,8 @@ import ipaddress
 import logging
 import re
 import socket
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from app.throttle import Throttle
 from app.wire.errors import HTTP_STATUS, ErrorCode, error_answer
@@ -28,6 +28,9 @@ _HOST = re.compile(
     r"(?::[0-9]{1,5})?"
 )
 
+_FIELD_NAMES = re.compile(rb"[A-Za-z0-9_-]+(?: *, *[A-Za-z0-9_-]+)*")
+_MAX_NAMES = 1024
+
 _CHANGING_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -41,6 +44,8 @@ class Policy:
     """Host names beside this machine's own, in lower case, without a port."""
     origins: frozenset[str] = frozenset()
     """Origins of web pages that may send requests, as browsers write them."""
+    on_key: Callable[[bytes], None] | None = field(default=None, compare=False, repr=False)
+    """Is told the digest of each key that was let in."""
 
     @classmethod
     def from_key_text(
@@ -57,7 +62,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The complete answer to a request that is not let in, but for its Content-Length."""
+    """The complete answer to a request that goes no further, but for its Content-Length.
+
+    A browser's question in advance is answered like this too, with status 200.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -74,6 +82,8 @@ def admit(
     A right key is never affected. `address` is the client's, without its port.
     """
     refusal = check(policy, method=method, target=target, headers=headers)
+    if refusal is None and policy.on_key is not None and policy.keys and target != "/health":
+        policy.on_key(_digest(_values(headers, b"authorization")) or b"")
     if refusal is None or not refusal.is_wrong_key:
         return refusal
     verdict = throttle.add(address)
@@ -94,6 +104,8 @@ def check(policy: Policy, *, method: str, target: str, headers: Headers) -> Refu
     # Only the raw target counts: what a router makes of other spellings must not open a door.
     if target == "/health" and method in ("GET", "HEAD"):
         return None
+    if method == "OPTIONS" and (answer := _preflight(policy, headers)) is not None:
+        return answer
     if not policy.keys:
         return (
             _check_host(policy, headers)
@@ -106,6 +118,35 @@ def check(policy: Policy, *, method: str, target: str, headers: Headers) -> Refu
         or _check_host(policy, headers)
         or _check_origin(policy, headers)
     )
+
+
+def cors_headers(policy: Policy, headers: Headers) -> tuple[tuple[str, str], ...]:
+    """Return what an answer needs so that a page of an allowed origin may read it."""
+    if not policy.origins:
+        return ()
+    origins = [value.decode("latin-1") for value in _values(headers, b"origin")]
+    if len(origins) == 1 and origins[0] in policy.origins:
+        return (("Access-Control-Allow-Origin", origins[0]), ("Vary", "Origin"))
+    return (("Vary", "Origin"),)
+
+
+def _preflight(policy: Policy, headers: Headers) -> Refusal | None:
+    """Return the answer to a browser that asks in advance for an allowed page.
+
+    It never sends a key with that question. (Fetch standard, section 3.2.)
+    """
+    allowed = cors_headers(policy, headers)
+    wanted = _values(headers, b"access-control-request-method")
+    if len(allowed) < 2 or len(wanted) != 1 or _check_host(policy, headers) is not None:
+        return None
+    names = b",".join(_values(headers, b"access-control-request-headers"))[:_MAX_NAMES]
+    fields = [("Access-Control-Allow-Methods", "GET, POST"), ("Access-Control-Max-Age", "600")]
+    if _FIELD_NAMES.fullmatch(names):
+        fields.append(("Access-Control-Allow-Headers", names.decode("ascii")))
+    if _values(headers, b"access-control-request-private-network") == [b"true"]:
+        fields.append(("Access-Control-Allow-Private-Network", "true"))
+    # Who writes the answer adds what goes with every answer for this origin.
+    return Refusal(200, tuple(fields), b"")
 
 
 def _values(headers: Headers, name: bytes) -> list[bytes]:
@@ -121,14 +162,13 @@ def _refusal(code: ErrorCode, message: str, *headers: tuple[str, str]) -> Refusa
 
 
 def _check_key(keys: tuple[bytes, ...], given: list[bytes]) -> Refusal | None:
-    bearer = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
-    if bearer is None:
+    digest = _digest(given)
+    if digest is None:
         return _refusal(
             ErrorCode.UNAUTHORIZED,
             "This address needs an API key: send one header 'Authorization: Bearer <key>'.",
             ("WWW-Authenticate", _REALM),
         )
-    digest = hashlib.sha256(bearer[1]).digest()
     # Every key is compared: the time taken must not tell which one matched, or how nearly.
     matches = [hmac.compare_digest(digest, key) for key in keys]
     if any(matches):
@@ -139,6 +179,12 @@ def _check_key(keys: tuple[bytes, ...], given: list[bytes]) -> Refusal | None:
         ("WWW-Authenticate", f'{_REALM}, error="invalid_token"'),
     )
     return replace(refusal, is_wrong_key=True)
+
+
+def _digest(given: list[bytes]) -> bytes | None:
+    """Return the digest of the key in the one Authorization header; None without such."""
+    bearer = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
+    return None if bearer is None else hashlib.sha256(bearer[1]).digest()
 
 
 def _check_host(policy: Policy, headers: Headers) -> Refusal | None:

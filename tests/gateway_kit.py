@@ -212,7 +212,10 @@ class FakeDirectory:
         return list(self.upstreams)
 
     def known(self) -> list[Served]:
-        ready = [Served(u.profile_name, u.model, True, 1795444207.2) for u in self.upstreams]
+        ready = [
+            Served(u.profile_name, u.model, True, 1795444207.2, u.profile_id)
+            for u in self.upstreams
+        ]
         return [*ready, *self.stopped]
 
     def add_startable(self, name: str, model: str = "org/sleeper") -> "asyncio.Future[Upstream]":

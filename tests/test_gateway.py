@@ -379,7 +379,7 @@ def test_nothing_is_written_while_an_event_is_incomplete() -> None:
         answer.feed(piece)
     assert written[1:] == [b"a\r\ndata: {}\n\n\r\n"]
     answer.feed(DONE)
-    assert written[2:] == [b"e\r\n" + DONE + b"\r\n", b"0\r\n\r\n"]
+    assert written[2:] == [b"e\r\n" + DONE + b"\r\n0\r\n\r\n"]
 
 
 def test_event_without_an_end_is_not_kept_for_ever() -> None:

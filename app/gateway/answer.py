@@ -46,15 +46,19 @@ class ClientSide(Protocol):
         ...
 
     def start_events(self) -> None:
-        """Send the head of an event stream."""
+        """Prepare the head of an event stream, which goes out with the first event."""
+        ...
+
+    def flush(self) -> None:
+        """Send the head now, because there is no event yet."""
         ...
 
     def send_events(self, events: bytes) -> None:
         """Send one or more complete events."""
         ...
 
-    def end_events(self) -> None:
-        """End an event stream that is complete."""
+    def end_events(self, events: bytes) -> None:
+        """Send the last events, if any, and end a stream that is complete."""
         ...
 
     def cut_events(self, error: RequestError) -> None:
@@ -102,6 +106,8 @@ class Answer:
         if self._events is not None:
             self._feed_events(self._events, bytes(self._buffer))
             self._buffer.clear()
+            if not self.is_over:
+                self._client.flush()
         elif self._length is not None and len(self._buffer) >= self._length:
             del self._buffer[self._length :]
             self._deliver()
@@ -173,10 +179,8 @@ class Answer:
             self._meter.first()
 
     def _end_events(self, events: bytes) -> None:
-        if events:
-            self._client.send_events(events)
         self._count(self._events.usage if self._events is not None else None)
-        self._client.end_events()
+        self._client.end_events(events)
         self.is_over = True
 
     def _count(self, usage: Usage | None) -> None:
@@ -202,9 +206,10 @@ class Answer:
         reason = _error_text(body)
         # mlx_lm.server answers 404 when a template refuses the messages; the path itself is known.
         if self._status in (400, 404, 422):
-            return malformed(reason or f"The server {self._server} refused the request.")
-        message = f"The server {self._server} answered with the status {self._status}."
-        return server_failed(f"{message} {reason}".rstrip())
+            note = f"The server {self._server} refused the request."
+            return malformed(reason or note, note=note)
+        note = f"The server {self._server} answered with the status {self._status}."
+        return server_failed(f"{note} {reason}".rstrip(), note=note)
 
     def _fail(self, what: str) -> None:
         self.is_over = True

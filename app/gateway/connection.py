@@ -11,7 +11,7 @@ from app.gateway.errors import RETRY_AFTER_S, RequestError, malformed
 from app.gateway.head import MAX_BODY_BYTES, MAX_HEAD_BYTES, RequestHead
 from app.gateway.reader import RequestReader
 from app.gateway.relay import Relay
-from app.gateway.routing import COMPLETION_PATHS, check_route, read_answer
+from app.gateway.routing import COMPLETION_PATHS, check_route, choose, choose_only, read_answer
 from app.gateway.shared import Shared
 from app.gateway.writer import AnswerWriter
 from app.wire.errors import ErrorCode
@@ -30,7 +30,11 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, shared: Shared, connections: "set[Connection]") -> None:
+    def __init__(
+        self, shared: Shared, connections: "set[Connection]", *, only: str | None = None
+    ) -> None:
+        self.only = only
+        """The one profile that this connection leads to, None for all."""
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the connection is closed."""
         self._shared = shared
@@ -50,11 +54,20 @@ class Connection(asyncio.Protocol):
     def shut_down(self) -> None:
         """Cut the answer that is under way, with the reason, and close."""
         writer = self._writer
-        if self._drop_relay() and writer is not None:
-            writer.give_up(RequestError(ErrorCode.ENGINE_GONE, "The engine is shutting down."))
+        error = RequestError(ErrorCode.ENGINE_GONE, "The engine is shutting down.")
+        if self._drop_relay(error=error.message) and writer is not None:
+            writer.give_up(error)
         else:
             self._is_closing = True
             self._transport.close()
+
+    def retire(self) -> None:
+        """Close as soon as no answer is under way."""
+        if self._writer is None:
+            self._is_closing = True
+            self._transport.close()
+        else:
+            self._writer.keeps_alive = False
 
     def abort(self) -> None:
         """Close at once, whatever is still to be sent."""
@@ -147,13 +160,13 @@ class Connection(asyncio.Protocol):
             headers=request.headers,
         )
         if refusal is not None:
-            if not refusal.is_wrong_key:
+            if not refusal.is_wrong_key and refusal.status >= 400:
                 log.info("refused a request with %d", refusal.status)
             if request.has_body:
                 self._last_writer(request).send_refusal(refusal)
             else:
                 self._reader.take_body()
-                AnswerWriter(self._transport, request, self._on_end).send_refusal(refusal)
+                self._writer_for(request).send_refusal(refusal)
             return None
         if request.has_body:
             self._watch_body(self._reader.received)
@@ -162,13 +175,13 @@ class Connection(asyncio.Protocol):
         return request
 
     def _handle(self, request: RequestHead, body: bytes) -> None:
-        writer = AnswerWriter(self._transport, request, self._on_end)
+        writer = self._writer_for(request)
         try:
             check_route(request.method, request.path)
             if request.path in COMPLETION_PATHS:
                 self._relay = self._relay_of(request, body, writer)
             else:
-                writer.send_whole(read_answer(self._shared.directory, request.path))
+                writer.send_whole(read_answer(self._shared.directory, request.path, self.only))
         except RequestError as error:
             writer.send_error(error)
         except Exception:  # boundary of a request: the client must get an answer
@@ -176,16 +189,25 @@ class Connection(asyncio.Protocol):
             writer.send_error(RequestError(ErrorCode.INTERNAL, "The request failed."))
 
     def _relay_of(self, request: RequestHead, body: bytes, writer: AnswerWriter) -> Relay:
-        relay = Relay(self._shared, request, read_completion(body), writer, self._address)
+        directory, completion = self._shared.directory, read_completion(body)
+        target = (
+            choose(directory, completion.model)
+            if self.only is None
+            else choose_only(directory, self.only)
+        )
+        relay = Relay(self._shared, request, completion, writer, self._address, target)
         self._writer = writer
         return relay
 
-    def _drop_relay(self) -> bool:
-        """Hang up on the server; False when there was nothing under way."""
+    def _drop_relay(self, *, error: str | None = None) -> bool:
+        """Hang up on the server; False when there was nothing under way.
+
+        `error`: why, when it was not the client who hung up.
+        """
         relay, self._relay, self._writer = self._relay, None, None
         if relay is None:
             return False
-        relay.drop()
+        relay.drop(error=error)
         return True
 
     def _on_end(self, keeps_alive: bool) -> None:
@@ -202,9 +224,18 @@ class Connection(asyncio.Protocol):
         if not is_between:
             asyncio.get_running_loop().call_soon(self._advance)
 
+    def _writer_for(self, request: RequestHead) -> AnswerWriter:
+        return AnswerWriter(self._transport, request, self._on_end, headers=self._cors(request))
+
+    def _cors(self, request: RequestHead | None) -> tuple[tuple[str, str], ...]:
+        if request is None:
+            return ()
+        return gate.cors_headers(self._shared.policy, request.headers)
+
     def _last_writer(self, request: RequestHead | None) -> AnswerWriter:
         """Return the writer for a request whose rest is not read."""
-        writer = AnswerWriter(self._transport, request, lambda _: self._linger())
+        headers = self._cors(request)
+        writer = AnswerWriter(self._transport, request, lambda _: self._linger(), headers=headers)
         writer.keeps_alive = False
         return writer
 

@@ -7,7 +7,11 @@ RETRY_AFTER_S = 5
 
 
 class RequestError(AppError):
-    """A request that is answered with an error; `headers` go with the answer."""
+    """A request that is answered with an error; `headers` go with the answer.
+
+    `note` is what the log of requests keeps: the message, unless that quotes a server, whose words
+    may quote the prompt.
+    """
 
     def __init__(
         self,
@@ -17,9 +21,11 @@ class RequestError(AppError):
         hint: str = "",
         http_status: int | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        note: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, code=code)
         self.headers = headers
+        self.note = message if note is None else note
         self._http_status = http_status
 
     @property
@@ -33,11 +39,11 @@ class RequestError(AppError):
         return error_answer(self.code, self.message, self.hint)
 
 
-def malformed(message: str, *, http_status: int = 400) -> RequestError:
+def malformed(message: str, *, http_status: int = 400, note: str | None = None) -> RequestError:
     """Return the refusal of a request that breaks HTTP or is not what the route takes."""
-    return RequestError(ErrorCode.BAD_REQUEST, message, http_status=http_status)
+    return RequestError(ErrorCode.BAD_REQUEST, message, http_status=http_status, note=note)
 
 
-def server_failed(message: str, *, hint: str = "") -> RequestError:
+def server_failed(message: str, *, hint: str = "", note: str | None = None) -> RequestError:
     """Return the answer for a model server that gave none."""
-    return RequestError(ErrorCode.UPSTREAM_FAILED, message, hint=hint)
+    return RequestError(ErrorCode.UPSTREAM_FAILED, message, hint=hint, note=note)

@@ -1,7 +1,9 @@
 """One request on its way through a model server: connecting, trying again, hanging up."""
 
 import asyncio
+import errno
 import logging
+import socket
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -16,6 +18,8 @@ log = logging.getLogger("gateway")
 # completion has no side effect, so it may be sent again while no byte of an answer has come.
 _RETRY_AFTER_S = (0.05, 0.2, 0.5)
 _CONNECT_TIMEOUT_S = 5.0
+_JOINED_BYTES = 64 * 1024
+_CONNECTED = (0, errno.EISCONN)
 # A full queue resets at once; a server that was lost later would be lost again over this request.
 _EARLY_LOSS_S = 1.0
 
@@ -81,10 +85,9 @@ class Exchange:
 
     async def _try_once(self) -> bool:
         link = self._link = _Link(self._request, self._answer)
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                await loop.create_connection(lambda: link, self._upstream.host, self._upstream.port)
+                await _connect(link, self._upstream)
         except OSError as error:
             link.drop()
             log.debug("no connection to %s: %s", self._upstream.profile_name, error)
@@ -94,6 +97,24 @@ class Exchange:
             # A prompt of 20 MB is not kept for the length of its answer.
             self._request = ()
         return has_answer
+
+
+async def _connect(link: "_Link", upstream: Upstream) -> None:
+    """Open the connection. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ":" in upstream.host else socket.AF_INET
+    link_socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        link_socket.setblocking(False)
+        address = (upstream.host, upstream.port)
+        # On loopback it is connected when the first call returns, and the second one says so. That
+        # saves a round of the loop before the first event.
+        if link_socket.connect_ex(address) and link_socket.connect_ex(address) not in _CONNECTED:
+            await loop.sock_connect(link_socket, address)
+    except BaseException:
+        link_socket.close()
+        raise
+    await loop.create_connection(lambda: link, sock=link_socket)
 
 
 class _Link(asyncio.Protocol):
@@ -121,7 +142,10 @@ class _Link(asyncio.Protocol):
             self.transport.abort()
             return
         self._connected_at = asyncio.get_running_loop().time()
-        for piece in self._request:
+        # A large body is not copied; a small one goes out with its head in one system call.
+        size = sum(map(len, self._request))
+        pieces = (b"".join(self._request),) if size <= _JOINED_BYTES else self._request
+        for piece in pieces:
             self.transport.write(piece)
         self._request = ()
 

@@ -39,7 +39,10 @@ class Gateway:
             Throttle(time.monotonic) if throttle is None else throttle,
             requests_per_server,
         )
+        self.host = ""
+        """The address that it listens on, empty before `start`."""
         self._server: asyncio.Server | None = None
+        self._ports: dict[str, asyncio.Server] = {}
         self._connections: set[Connection] = set()
 
     @property
@@ -58,18 +61,31 @@ class Gateway:
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen and return the address in use; port 0 takes a free one. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            self._connection, host=host, port=port, backlog=_BACKLOG
-        )
-        address = self._server.sockets[0].getsockname()
-        log.info("gateway listens on %s port %d", address[0], address[1])
-        return address[0], address[1]
+        self._server = await self._listen(host, port, None)
+        self.host = host
+        return _address(self._server)
+
+    async def open_port(self, profile_id: str, port: int) -> tuple[str, int]:
+        """Listen on a port that leads to one profile, and return its address. Raises OSError."""
+        self.close_port(profile_id)
+        self._ports[profile_id] = await self._listen(self.host, port, profile_id)
+        return _address(self._ports[profile_id])
+
+    def close_port(self, profile_id: str) -> None:
+        """Stop listening for one profile; answers that are under way go on to their end."""
+        server = self._ports.pop(profile_id, None)
+        if server is not None:
+            server.close()
+            for connection in tuple(self._connections):
+                if connection.only == profile_id:
+                    connection.retire()
 
     async def close(self) -> None:
         """Stop listening and cut every answer that is under way; takes up to one second."""
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, *self._ports.values()):
+            if server is not None:
+                server.close()
+        self._ports.clear()
         for connection in tuple(self._connections):
             connection.shut_down()
         await self._wait_for_connections()
@@ -78,10 +94,20 @@ class Gateway:
         await self._wait_for_connections()
         self._server = None
 
-    def _connection(self) -> Connection:
-        return Connection(self._shared, self._connections)
+    async def _listen(self, host: str, port: int, only: str | None) -> asyncio.Server:
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(self._shared, self._connections, only=only),
+            host=host, port=port, backlog=_BACKLOG,
+        )  # fmt: skip
+        log.info("gateway listens on %s port %d", *_address(server))
+        return server
 
     async def _wait_for_connections(self) -> None:
         if self._connections:
             lost = [connection.lost for connection in self._connections]
             await asyncio.wait(lost, timeout=_CLOSE_GRACE_S)
+
+
+def _address(server: asyncio.Server) -> tuple[str, int]:
+    address = server.sockets[0].getsockname()
+    return address[0], address[1]

@@ -66,6 +66,9 @@ class Gathering:
     def start_events(self) -> None:
         """Nothing is sent before the end."""
 
+    def flush(self) -> None:
+        """Nothing is sent before the end."""
+
     def send_events(self, events: bytes) -> None:
         """Keep what the events say. Raises EventTooLargeError and UnreadableEventError."""
         self._size += len(events)
@@ -76,8 +79,10 @@ class Gathering:
             if data and data != b"[DONE]":
                 self._take(data)
 
-    def end_events(self) -> None:
+    def end_events(self, events: bytes) -> None:
         """Send the whole answer."""
+        if events:
+            self.send_events(events)
         self._client.send_whole(msgspec.json.encode(self._document()))
 
     def cut_events(self, error: RequestError) -> None:

@@ -5,9 +5,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.wire.requests import RequestRecord, RequestState
+from app.wire.requests import MAX_PAGE, RequestRecord, RequestState
 
-REMEMBERED = 1000
+REMEMBERED = MAX_PAGE
 _FOR_QUANTILES = 200
 
 
@@ -25,22 +25,25 @@ class _Server:
 class Meter:
     """Follows one request."""
 
-    def __init__(self, record: RequestRecord, server: _Server, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        record: RequestRecord,
+        server: _Server,
+        clock: Callable[[], float],
+        on_end: "Callable[[Meter], None]",
+    ) -> None:
         self._record = record
         self._server = server
         self._clock = clock
+        self._on_end = on_end
         self._began = clock()
         self._state = RequestState.WAITING
         self._first_s: float | None = None
         self._whole_s: float | None = None
         self._tokens: tuple[int | None, int | None] = (None, None)
+        self._error: str | None = None
         server.open += 1
         server.waiting += 1
-
-    @property
-    def server_id(self) -> str:
-        """The profile's id."""
-        return self._record.server
 
     def first(self) -> None:
         """Take notice of the first token."""
@@ -54,8 +57,11 @@ class Meter:
         """Take the token counts that the server tells at the end."""
         self._tokens = (prompt_tokens, completion_tokens)
 
-    def end(self, state: RequestState) -> None:
-        """Close the request with its last state; later calls change nothing."""
+    def end(self, state: RequestState, error: str | None = None) -> None:
+        """Close the request with its last state; later calls change nothing.
+
+        `error`: why, in a sentence that quotes nothing of the request.
+        """
         if not self._state.is_open:
             return
         self._server.open -= 1
@@ -65,6 +71,8 @@ class Meter:
         self._whole_s = self._clock() - self._began
         if state is RequestState.DONE:
             self._server.whole_s.append(self._whole_s)
+        self._error = error
+        self._on_end(self)
 
     def record(self) -> RequestRecord:
         """Return what is known now."""
@@ -72,7 +80,8 @@ class Meter:
         prompt, completion = self._tokens
         return RequestRecord(
             old.at, old.client, old.server, old.profile, old.model, self._state, prompt,
-            completion, self._first_s, self._whole_s, self._tokens_per_s(),
+            completion, self._first_s, self._whole_s, self._tokens_per_s(), old.id,
+            old.is_stream, self._error,
         )  # fmt: skip
 
     def _tokens_per_s(self) -> float | None:
@@ -89,14 +98,28 @@ class Ledger:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._servers: dict[str, _Server] = {}
-        self._last: deque[Meter] = deque(maxlen=REMEMBERED)
+        self._open: dict[int, Meter] = {}
+        self._ended: deque[RequestRecord] = deque(maxlen=REMEMBERED)
+        self._last_id = 0
+        self._keep: Callable[[RequestRecord], None] | None = None
 
-    def begin(self, *, client: str, server_id: str, profile: str, model: str) -> Meter:
+    def follow_on(self, last_id: int, keep: Callable[[RequestRecord], None]) -> None:
+        """Number requests after `last_id` and hand each one that ends to `keep`."""
+        self._last_id = last_id
+        self._keep = keep
+
+    def begin(
+        self, *, client: str, server_id: str, profile: str, model: str, is_stream: bool = False
+    ) -> Meter:
         """Return the meter of a new request."""
-        record = RequestRecord(time.time(), client, server_id, profile, model, RequestState.WAITING)
+        self._last_id += 1
+        record = RequestRecord(
+            time.time(), client, server_id, profile, model, RequestState.WAITING,
+            id=self._last_id, is_stream=is_stream,
+        )  # fmt: skip
         server = self._servers.setdefault(server_id, _Server())
-        self._last.append(Meter(record, server, self._clock))
-        return self._last[-1]
+        meter = self._open[record.id] = Meter(record, server, self._clock, self._close)
+        return meter
 
     def open_requests(self, server_id: str) -> int:
         """Return how many requests for this server are open, those that wait for its start too."""
@@ -123,15 +146,24 @@ class Ledger:
             for name, server in self._servers.items()
         }
 
-    def last(self, count: int, server_id: str | None = None) -> list[RequestRecord]:
-        """Return the last requests, the newest first; of one server if it is named."""
-        found: list[RequestRecord] = []
-        for meter in reversed(self._last):
-            if len(found) >= count:
-                break
-            if server_id is None or meter.server_id == server_id:
-                found.append(meter.record())
-        return found
+    def last(
+        self, count: int, server_id: str | None = None, before: int | None = None
+    ) -> list[RequestRecord]:
+        """Return the last requests, the newest first; of one server, and below an id."""
+        records = [*self._ended, *(meter.record() for meter in self._open.values())]
+        found = [
+            record
+            for record in records
+            if server_id in (None, record.server) and (before is None or record.id < before)
+        ]
+        return sorted(found, key=lambda record: record.id, reverse=True)[:count]
+
+    def _close(self, meter: Meter) -> None:
+        record = meter.record()
+        del self._open[record.id]
+        self._ended.append(record)
+        if self._keep is not None:
+            self._keep(record)
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:

@@ -11,7 +11,6 @@ from app.gateway.errors import RETRY_AFTER_S, RequestError
 from app.gateway.exchange import Exchange
 from app.gateway.gathering import Gathering
 from app.gateway.head import RequestHead
-from app.gateway.routing import choose
 from app.gateway.shared import Shared
 from app.gateway.writer import AnswerWriter
 from app.wire.errors import AppError, ErrorCode
@@ -24,7 +23,7 @@ _REFUSALS = (ErrorCode.BAD_REQUEST, ErrorCode.TOO_MANY_REQUESTS)
 
 
 class Relay:
-    """Has the request answered through `writer`. Raises RequestError if no server can be chosen."""
+    """Has the request answered by `target` through `writer`. Raises RequestError if it is full."""
 
     def __init__(
         self,
@@ -33,6 +32,7 @@ class Relay:
         completion: Completion,
         writer: AnswerWriter,
         client: str,
+        target: Upstream | Served,
     ) -> None:
         self._shared = shared
         self._request = request
@@ -42,24 +42,29 @@ class Relay:
         self._starting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_paused = False
-        target = choose(shared.directory, completion.model)
         name = target.name if isinstance(target, Served) else target.profile_name
         is_full = shared.ledger.open_requests(target.profile_id) >= shared.requests_per_server()
         self._meter = shared.ledger.begin(
-            client=client, server_id=target.profile_id, profile=name, model=target.model
-        )
+            client=client, server_id=target.profile_id, profile=name, model=target.model,
+            is_stream=completion.is_stream,
+        )  # fmt: skip
         log.debug("%s goes to %s", request.path, name)
         if is_full:
-            self._meter.end(RequestState.REFUSED)
-            raise _too_many(name)
+            error = _too_many(name)
+            self._meter.end(RequestState.REFUSED, error.note)
+            raise error
         if isinstance(target, Served):
             self._starting = asyncio.create_task(self._start(target), name=f"start of {name}")
         else:
             self._send(target)
 
-    def drop(self) -> None:
-        """Hang up at once, in whatever phase; the writer hears nothing more."""
-        self._meter.end(RequestState.HUNG_UP)
+    def drop(self, *, error: str | None = None) -> None:
+        """Hang up at once, in whatever phase; the writer hears nothing more.
+
+        `error`: why, when it was not the client who hung up.
+        """
+        state = RequestState.HUNG_UP if error is None else RequestState.FAILED
+        self._meter.end(state, error)
         self._disarm()
         if self._starting is not None:
             self._starting.cancel()
@@ -74,7 +79,8 @@ class Relay:
             self._meter.end(RequestState.DONE)
         else:
             is_refused = error.code in _REFUSALS
-            self._meter.end(RequestState.REFUSED if is_refused else RequestState.FAILED)
+            state = RequestState.REFUSED if is_refused else RequestState.FAILED
+            self._meter.end(state, error.note)
 
     def pause(self) -> None:
         """Take nothing more from the server until `resume`."""

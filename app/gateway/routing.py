@@ -50,11 +50,15 @@ def check_route(method: str, path: str) -> None:
         )
 
 
-def read_answer(directory: Directory, path: str) -> bytes:
-    """Return the JSON for a path that is read: health, the list of models, one model."""
+def read_answer(directory: Directory, path: str, only: str | None = None) -> bytes:
+    """Return the JSON for a path that is read: health, the list of models, one model.
+
+    `only`: the one profile that is asked about, None for all.
+    """
     if path == "/health":
         return b'{"status":"ok"}'
-    usable = [s for s in directory.known() if s.ready or s.starts_on_request]
+    known = (s for s in directory.known() if only in (None, s.profile_id))
+    usable = [s for s in known if s.ready or s.starts_on_request]
     if path == _MODELS:
         return msgspec.json.encode(_Listing([_entry(served) for served in usable]))
     wanted = unquote(path.removeprefix(f"{_MODELS}/"))
@@ -87,6 +91,22 @@ def choose(directory: Directory, wanted: str | None) -> Upstream | Served:
     raise _not_ready(directory, wanted)
 
 
+def choose_only(directory: Directory, profile_id: str) -> Upstream | Served:
+    """Return the server of a profile, or the profile that is to be started first.
+
+    Raises RequestError.
+    """
+    for upstream in directory.ready():
+        if upstream.profile_id == profile_id:
+            return upstream
+    for served in directory.known():
+        if served.profile_id == profile_id:
+            if served.starts_on_request:
+                return served
+            raise _not_running(served)
+    raise RequestError(ErrorCode.NOT_FOUND, "The profile of this port is not there any more.")
+
+
 def _entry(served: Served) -> _Entry:
     return _Entry(id=served.name, created=int(served.created), root=served.model)
 
@@ -111,16 +131,20 @@ def _not_ready(directory: Directory, wanted: str) -> RequestError:
     known = directory.known()
     for served in sorted(known, key=lambda served: served.name != wanted):
         if wanted in (served.name, served.model):
-            return RequestError(
-                ErrorCode.SERVER_NOT_READY,
-                f"{served.name} is not running; start it in the app or with "
-                f"mlxm start {shlex.quote(served.name)}.",
-                headers=_RETRY,
-            )
+            return _not_running(served)
     return RequestError(
         ErrorCode.NOT_FOUND,
         f"There is no model {_quoted(wanted)} here.",
         hint="GET /v1/models lists the models that are running.",
+    )
+
+
+def _not_running(served: Served) -> RequestError:
+    return RequestError(
+        ErrorCode.SERVER_NOT_READY,
+        f"{served.name} is not running; start it in the app or with "
+        f"mlxm start {shlex.quote(served.name)}.",
+        headers=_RETRY,
     )
 
 

@@ -26,7 +26,8 @@ class AnswerWriter:
     """Writes the answer to one request; the client's side of a model server's answer.
 
     `request` is None where its head could not be read. `on_end` is called once, after the last
-    byte was handed to the transport; its argument says whether the connection may go on.
+    byte was handed to the transport; its argument says whether the connection may go on. `headers`
+    go with every answer.
     """
 
     def __init__(
@@ -34,6 +35,8 @@ class AnswerWriter:
         transport: asyncio.Transport,
         request: RequestHead | None,
         on_end: Callable[[bool], None],
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self.keeps_alive = request is not None and request.keeps_alive
         """May be set to False before the answer begins."""
@@ -44,6 +47,9 @@ class AnswerWriter:
         self.written_at = 0.0
         """When events were sent last, monotonic seconds."""
         self._transport = transport
+        self._unsent = b""
+        """The head of an event stream, which goes out with its first event where there is one."""
+        self._headers = headers
         self._is_chunked = request is not None and request.is_http11
         self._is_head = request is not None and request.method == "HEAD"
         self._on_end = on_end
@@ -69,24 +75,39 @@ class AnswerWriter:
         self._send(refusal.status, refusal.headers, refusal.body)
 
     def start_events(self) -> None:
-        """Send the head of an event stream, unless it was sent."""
+        """Prepare the head of an event stream, unless it was sent; `flush` or events send it."""
         if self.has_events:
             return
         self.has_events = True
         self.written_at = time.monotonic()
         framing = (("Transfer-Encoding", "chunked"),) if self._is_chunked else ()
-        self._transport.write(self._head(200, (*_EVENTS, *framing)))
+        self._unsent = self._head(200, (*_EVENTS, *framing))
+
+    def flush(self) -> None:
+        """Send a head that still waits for its first event."""
+        if self._unsent:
+            head, self._unsent = self._unsent, b""
+            self._transport.write(head)
 
     def send_events(self, events: bytes) -> None:
         """Send one or more complete events; never none, as an empty chunk ends an answer."""
         self.written_at = time.monotonic()
         frame = b"%x\r\n%b\r\n" % (len(events), events) if self._is_chunked else events
+        if self._unsent:
+            frame, self._unsent = self._unsent + frame, b""
         self._transport.write(frame)
 
-    def end_events(self) -> None:
-        """End an event stream that is complete."""
+    def end_events(self, events: bytes) -> None:
+        """Send the last events, if any, and end a stream that is complete."""
+        frame = self._unsent
+        self._unsent = b""
         if self._is_chunked:
-            self._transport.write(b"0\r\n\r\n")
+            # In one piece: each write is a system call, which is most of what an event costs.
+            frame += b"%x\r\n%b\r\n0\r\n\r\n" % (len(events), events) if events else b"0\r\n\r\n"
+        else:
+            frame += events
+        if frame:
+            self._transport.write(frame)
         self._on_end(self.keeps_alive)
 
     def cut_events(self, error: RequestError) -> None:
@@ -107,7 +128,7 @@ class AnswerWriter:
 
     def _head(self, status: int, headers: Iterable[tuple[str, str]]) -> bytes:
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
-        lines += [f"{name}: {value}" for name, value in headers]
+        lines += [f"{name}: {value}" for name, value in (*headers, *self._headers)]
         if not self.keeps_alive:
             lines.append("Connection: close")
         return "\r\n".join([*lines, "", ""]).encode("ascii")
