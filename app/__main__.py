@@ -19,9 +19,17 @@ def main(argv: list[str] | None = None) -> int:
     if arguments and mode.startswith("--engine") and len(arguments) == (1 if "=" in mode else 2):
         # An address and no command: the window, on that engine.
         return _gui(arguments)
+    if arguments and all(_is_target(argument) for argument in arguments):
+        return _gui(arguments)
     if mode == "--selftest":
         return mlxm(["selftest"])
     return mlxm(arguments)
+
+
+def _is_target(argument: str) -> bool:
+    """Return True for a link or a profile file, which the window opens; see app.gui.links."""
+    text = argument.casefold()
+    return text.startswith("mlxmanager:") or text.endswith(".mlxprofile")
 
 
 # Each mode imports only its own program: the guard must stay small and the GUI free of MLX.
@@ -45,6 +53,10 @@ def _worker(arguments: list[str]) -> int:
 
 
 def _engine(arguments: list[str]) -> int:
+    if arguments in (["--install"], ["--uninstall"]):
+        from app.cli import login_item
+
+        return login_item.run(arguments[0])
     from app.engine import main as engine
 
     return engine.main(arguments)

@@ -21,6 +21,8 @@ os.environ |= {
     # One thread for each core and process makes tests on small machines slower, not faster.
     "OPENBLAS_NUM_THREADS": "1",
     "HF_HUB_OFFLINE": "1",
+    # What other programs of whoever runs the tests have downloaded is nobody's business.
+    "MLX_MANAGER_OTHER_LIBRARIES": "0",
     "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
 }
 # How long an example takes says something of the machine, nothing of the code.

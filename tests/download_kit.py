@@ -46,7 +46,7 @@ def add_model(hub: StandInHub, *sizes: int, repo_id: str = ID, **options: Any) -
 def environment_for(hub: StandInHub | None, home: Path, **extra: str) -> dict[str, str]:
     """Return the environment of a program that knows no other hub."""
     url = hub.url if hub else "http://127.0.0.1:9"
-    return environment(home, HF_ENDPOINT=url, HF_HUB_OFFLINE="0", **extra)
+    return environment(home, **{"HF_ENDPOINT": url, "HF_HUB_OFFLINE": "0", **extra})
 
 
 def snapshot(cache: Path, hub: StandInHub, repo_id: str = ID) -> Path:
@@ -157,7 +157,7 @@ def worker(
     try:
         yield Worker(process, Lines(process.stdout.fileno()), log)
         process.stdin.close()
-        assert process.wait(DEADLINE_S) in (0, -9), log.read_text()
+        assert process.wait(DEADLINE_S) in (0, -9), f"{process.returncode}\n{log.read_text()}"
     finally:
         process.kill()
         process.wait()

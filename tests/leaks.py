@@ -74,8 +74,17 @@ def _leaked_children(before: Before) -> list[str]:
     return [
         f"process {child.pid} {_describe(child)}"
         for child in _children()
-        if child.pid not in before.children
+        if child.pid not in before.children and not _is_worker_of(child, before.children)
     ]
+
+
+def _is_worker_of(child: psutil.Process, known: set[int]) -> bool:
+    """True for a worker that an engine has called, which was there before: it ends when idle."""
+    try:
+        is_worker = "worker" in child.cmdline()
+        return is_worker and any(parent.pid in known for parent in child.parents())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _describe(child: psutil.Process) -> str:

@@ -171,6 +171,15 @@ def test_start_that_fails_exits_4_and_says_why(engine: RunningEngine) -> None:
     assert engine.call("DELETE", "/api/profiles/missing").status == 204
 
 
+def test_keys_are_made_listed_and_revoked(engine: RunningEngine) -> None:
+    made = mlxm(engine.home, "keys", "add", "Editor")
+    assert made.stdout.startswith("mlxm-")
+    assert "not required yet" in made.stderr
+    assert "Editor" in mlxm(engine.home, "keys").stdout
+    assert "is revoked" in mlxm(engine.home, "keys", "revoke", "Editor").stdout
+    assert "no key “Editor”" in mlxm(engine.home, "keys", "revoke", "Editor", code=1).stderr
+
+
 def test_stop_ends_the_server_and_is_content_without_one(engine: RunningEngine, demo: str) -> None:
     assert mlxm(engine.home, "stop", "demo").stdout == "Demo is stopped\n"
     assert engine.call("GET", "/api/servers/demo").json["state"] == "stopped"

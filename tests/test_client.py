@@ -95,6 +95,9 @@ def test_every_call_reaches_its_route(engine: RunningEngine) -> None:
         api.delete_profile(made.id)
         api.scan_models()
         assert isinstance(api.models(), list)
+        assert isinstance(api.places(), list)
+        assert api.leftovers() == []
+        assert api.remove_leftovers() == []
         assert api.downloads() == []
         assert {state.name for state in api.settings()} >= {"host", "show_demo"}
         assert {s.name: s.value for s in api.change_settings({"show_demo": True})}["show_demo"]

@@ -23,10 +23,6 @@ def set_policy(w: World, **policy: OptionValue) -> None:
     w.bus.put(msgspec.structs.replace(profile, policy=check_options(policy, POLICIES)))
 
 
-def nobody(server_id: str) -> int:
-    return 0
-
-
 def let_pass(w: World, seconds: float) -> None:
     """Make the server believe that its last request was so long ago."""
     w.supervisor._tasks["p"]._watchdog._active_at -= seconds
@@ -120,13 +116,16 @@ def test_idle_server_is_stopped_after_its_time() -> None:
         set_policy(w, idle_stop_minutes=5)
         await w.start()
         let_pass(w, 4.9 * MINUTE_S)
-        w.supervisor.stop_idle(nobody)
+        w.supervisor.stop_idle()
         assert w.server.state is ServerState.READY
         let_pass(w, 0.2 * MINUTE_S)
-        w.supervisor.stop_idle(lambda _: 1)
+        w.supervisor.open_requests = lambda _: 1
+        w.supervisor.stop_idle()
         assert w.server.state is ServerState.READY
-        w.supervisor.stop_idle(nobody)
+        w.supervisor.open_requests = lambda _: 0
+        w.supervisor.stop_idle()
         assert (await w.settled()).state is ServerState.STOPPED
+        assert w.server.stop_reason == "Stopped after 5 min without a request."
 
     run(scenario)
 
@@ -139,7 +138,7 @@ def test_server_without_the_wish_or_with_a_pin_stays(policy: dict[str, Any]) -> 
         set_policy(w, **policy)
         await w.start()
         let_pass(w, 10_000 * MINUTE_S)
-        w.supervisor.stop_idle(nobody)
+        w.supervisor.stop_idle()
         assert w.server.state is ServerState.READY
 
     run(scenario)

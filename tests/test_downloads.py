@@ -152,6 +152,7 @@ def test_two_requests_for_one_id_are_one_download(standin: StandInHub, homes: Pa
         with pytest.raises(AppError) as raised:
             api.add_download(DownloadRequest(ID, "other"))
         assert raised.value.code is ErrorCode.DOWNLOAD_CONFLICT
+        standin.rate = None
         finish(engine)
         check_files(cache_of(engine), standin)
     assert standin.bytes_sent("^/[0-9a-f]{64}") == 10 * MB
@@ -190,6 +191,7 @@ def test_resume_before_the_pause_is_done_goes_on(standin: StandInHub, homes: Pat
         follow(engine, lambda d: d.done_bytes > 0)
         api.pause_download(ID)
         api.resume_download(ID)
+        standin.rate = None
         finish(engine)
         check_files(cache_of(engine), standin)
 
@@ -204,6 +206,7 @@ def test_cancelled_download_can_be_asked_for_again_at_once(
         follow(engine, lambda d: d.done_bytes > 0)
         api.remove_download(ID)
         api.add_download(DownloadRequest(ID))
+        standin.rate = None
         finish(engine)
         check_files(cache_of(engine), standin)
 
@@ -217,6 +220,7 @@ def test_cancel_that_keeps_lets_the_next_try_go_on(standin: StandInHub, homes: P
         api.remove_download(ID, keep=True)
         assert api.downloads() == []
         api.add_download(DownloadRequest(ID))
+        standin.rate = None
         finish(engine)
         check_files(cache_of(engine), standin)
     assert standin.bytes_sent("^/[0-9a-f]{64}") <= 11 * MB
@@ -277,6 +281,8 @@ def test_killed_engine_goes_on_after_its_next_start(standin: StandInHub, homes: 
         engine.process.send_signal(signal.SIGKILL)
         engine.process.wait()
     with engine_for(standin, homes, home=home) as engine, engine.api() as api:
+        # Not before: the line would fill the sockets of the dead worker.
+        standin.rate = None
         paused = next(d for d in api.downloads() if d.id == "mlx-community/Paused")
         assert paused.state is DownloadState.PAUSED
         assert paused.done_bytes > 2 * MB
@@ -307,7 +313,7 @@ def test_killed_worker_is_replaced_and_goes_on(standin: StandInHub, homes: Path)
 
 
 def test_progress_comes_at_most_four_times_a_second(standin: StandInHub, homes: Path) -> None:
-    add_model(standin, 10 * MB)
+    add_model(standin, 8 * MB)
     standin.rate = 2 * MB
     with engine_for(standin, homes) as engine, engine.api() as api, engine.api() as other:
         events = api.events()
@@ -398,6 +404,7 @@ def test_interrupted_pull_leaves_the_download_to_the_engine(
         _, err = process.communicate(timeout=40)
         assert process.returncode == 130
         assert "goes on" in err
+        standin.rate = None
         finish(engine)
 
 
@@ -414,7 +421,11 @@ def test_model_of_a_running_server_is_not_deleted(standin: StandInHub, homes: Pa
         assert raised.value.code is ErrorCode.MODEL_IN_USE
         assert "My server" in raised.value.message
         engine.stop_server(profile.id)
-        assert api.remove_model(ID) > 0
+        with pytest.raises(AppError) as raised:
+            api.remove_model(ID)
+        assert raised.value.code is ErrorCode.MODEL_IN_USE
+        assert "the profile “My server”" in raised.value.message
+        assert api.remove_model(ID, force=True).freed_bytes > 0
         with pytest.raises(AppError) as raised:
             api.remove_model("demo")
         assert raised.value.code is ErrorCode.BAD_REQUEST

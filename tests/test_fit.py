@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import paths
-from app.engine.fit import cache_bytes, fit, runtime_bytes
+from app.wire.fit import cache_bytes, fit, runtime_bytes
 from app.wire.hub import CachePart, CacheShape, ModelShape, Verdict
 from app.worker.hub import probe
 from app.worker.hub.formula import cache_shape

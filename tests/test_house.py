@@ -220,6 +220,8 @@ def test_build_system_is_in_lock() -> None:
 def test_reference_is_current() -> None:
     written = make_reference.REFERENCE.read_text(encoding="utf-8")
     assert written == make_reference.reference(), "run make docs"
+    described = make_reference.OPENAPI.read_text(encoding="utf-8")
+    assert described == make_reference.openapi(), "run make docs"
 
 
 def test_documents_name_every_row_of_the_tables() -> None:
@@ -237,6 +239,17 @@ def test_readme_names_every_command_and_exit_code() -> None:
     assert "start" in commands
     assert not [name for name in commands if f"`mlxm {name}" not in text]
     assert not [row for row in EXIT_CODES.items() if f"| {row[0]} | {row[1]} |" not in text]
+
+
+def test_documents_name_tests_that_exist() -> None:
+    named = {
+        name
+        for file in (ROOT / "docs").glob("*.md")
+        for name in re.findall(r"`(test_\w+)`", file.read_text(encoding="utf-8"))
+    }
+    source = "\n".join(f.read_text(encoding="utf-8") for f in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) > 20
+    assert not [name for name in sorted(named) if f"def {name}(" not in source]
 
 
 def test_error_codes_all_have_an_http_status() -> None:

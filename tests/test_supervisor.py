@@ -50,6 +50,9 @@ class FakeRuntime:
     words: tuple[str, ...] = READY
     info: RuntimeInfo = field(default_factory=lambda: RuntimeInfo("fake", "Fake", "1", ()))
 
+    def environment(self, profile: Profile) -> dict[str, str]:
+        return {}
+
     def command(self, profile: Profile, model: str) -> list[str]:
         return fake_server(*self.words)
 

@@ -4,17 +4,17 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from app import paths
 from app.engine.bus import Bus
-from app.engine.fit import fit
+from app.engine.memory import Memory
 from app.engine.process import Child
 from app.wire.errors import AppError, ErrorCode
-from app.wire.events import SampleValues
+from app.wire.fit import fit
 from app.wire.hub import (
     Describe,
     Described,
@@ -46,23 +46,16 @@ _ENVIRONMENT = {"HF_HUB_DISABLE_TELEMETRY": "1"}
 class Hub:
     """Searches the hub and says what fits. Belongs to the engine's loop."""
 
-    def __init__(self, bus: Bus, *, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(self, bus: Bus, memory: Memory, *, deadline_s: float = DEADLINE_S) -> None:
         self._bus = bus
+        self._memory = memory
         self._deadline_s = deadline_s
         self._numbers = itertools.count(1)
-        self._held_bytes = 0
         self._child: Child | None = None
         self._reader: asyncio.Task[None] | None = None
         self._spawning = asyncio.Lock()
         self._waiting: dict[int, asyncio.Future[HubAnswer | None]] = {}
         self._flights: dict[bytes, asyncio.Task[HubAnswer]] = {}
-
-    def put_samples(self, values: Mapping[str, SampleValues]) -> None:
-        """Take what the running servers use, once a tick."""
-        self._held_bytes = sum(
-            int(max(one.get("memory_bytes") or 0, one.get("mlx_active_bytes") or 0))
-            for one in values.values()
-        )
 
     async def search(self, query: HubQuery) -> HubPage:
         """Return a page of a search. Waits up to 15 s. Raises AppError."""
@@ -94,10 +87,15 @@ class Hub:
             raise AppError(f"There is no model “{model_id}”.", code=ErrorCode.NOT_FOUND)
         if model.problem is not None:
             return self._fit(None, context, supported=False, reason=model.problem)
-        answer = await self._ask(lambda number: Measure(number, str(Path(model.path))))
+        shape = await self.shape(Path(model.path))
+        return msgspec.structs.replace(self._fit(shape, context), shape=shape)
+
+    async def shape(self, folder: Path) -> ModelShape:
+        """Return what the memory of a model on this disk depends on. Raises AppError."""
+        answer = await self._ask(lambda number: Measure(number, str(folder)))
         if not isinstance(answer, Measured):
             raise _nonsense()
-        return self._fit(answer.shape, context)
+        return answer.shape
 
     async def close(self) -> None:
         """End the worker; whoever waits for it is told."""
@@ -125,12 +123,10 @@ class Hub:
         supported: bool | None = None,
         reason: str = "",
     ) -> Fit:
-        machine = self._bus.info.machine
-        foreign = sum(server.memory_bytes or 0 for server in self._bus.foreign.values())
         return fit(
             shape,
-            limit_bytes=machine.gpu_limit_bytes or machine.memory_bytes,
-            others_bytes=self._held_bytes + foreign,
+            limit_bytes=self._memory.limit_bytes(),
+            others_bytes=sum(self._memory.held().values()) + self._memory.foreign_bytes(),
             context=context,
             supported=supported,
             reason=reason,

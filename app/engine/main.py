@@ -14,7 +14,7 @@ from typing import TextIO
 
 import msgspec
 
-from app import files, logs, paths
+from app import environment, files, logs, paths
 from app.engine.engine import Engine, EngineOptions
 from app.engine.settings import EngineSettings
 from app.wire.errors import AppError, ErrorCode
@@ -39,6 +39,7 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"mlxm engine: {paths.home()} cannot be used: {reason}.\n")
         return 1
     logs.hook_exceptions("engine")
+    environment.adopt_file()
     try:
         settings = EngineSettings(_flags(options))
         logging.getLogger().setLevel(settings.text("log_level").upper())
@@ -55,7 +56,9 @@ def main(argv: list[str]) -> int:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="mlxm engine", description="Run an engine without a window until it is interrupted."
+        prog="mlxm engine",
+        description="Run an engine without a window until it is interrupted.",
+        epilog="mlxm engine --install starts one at every login, --uninstall ends that.",
     )
     parser.add_argument(
         "--port", type=_port, help="port of the control API, 0 for any free one (default: 8798)"
@@ -121,14 +124,16 @@ async def _run(options: argparse.Namespace, settings: EngineSettings) -> int:
         loop.add_signal_handler(number, stop.set)
     # Taken out, so that no child can inherit it.
     key = os.environ.pop(KEY_VARIABLE, None)
+    owner_key = None
     if options.owned:
-        key = await _follow_owner(stop)
+        key, owner_key = await _follow_owner(stop)
     engine = Engine(
         EngineOptions(
             owned=options.owned,
             port=_first(options.port, 0 if options.owned else DAEMON_PORT),
             gateway_port=_first(options.gateway_port, settings.number("gateway_port")),
             key=key,
+            owner_key=owner_key,
         ),
         settings,
     )
@@ -146,8 +151,8 @@ def _first(given: int | None, default: int) -> int:
     return default if given is None else given
 
 
-async def _follow_owner(stop: asyncio.Event) -> str | None:
-    """Read the owner's first line, with the key, and stop when standard input ends."""
+async def _follow_owner(stop: asyncio.Event) -> tuple[str | None, str | None]:
+    """Read the owner's first line, with the keys, and stop when standard input ends."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     try:
@@ -168,10 +173,12 @@ async def _follow_owner(stop: asyncio.Event) -> str | None:
     stop_callbacks.add(watch)
     watch.add_done_callback(stop_callbacks.discard)
     try:
-        secret = json.loads(first or b"{}").get("api_key")
+        line = json.loads(first or b"{}")
+        found = [line.get(name) for name in ("api_key", "owner_key")]
     except (ValueError, AttributeError):
         raise AppError("The owner's first line is not a JSON object.") from None
-    return secret if isinstance(secret, str) else None
+    key, owner_key = (text if isinstance(text, str) else None for text in found)
+    return key, owner_key
 
 
 stop_callbacks: set[asyncio.Task[None]] = set()

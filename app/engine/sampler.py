@@ -38,6 +38,8 @@ class _Reports(msgspec.Struct, frozen=True):
     latest: RunnerStats
     points: tuple[tuple[float, int], ...]
     """Monotonic seconds and generated tokens, oldest first; one point is older than the window."""
+    prompt_points: tuple[tuple[float, int], ...] = ()
+    """The same of prompt tokens."""
 
 
 class Sampler:
@@ -74,7 +76,9 @@ class Sampler:
             return
         before = self._reports.get(server_id)
         points = _with_point(before.points if before else (), now, stats.completion_tokens)
-        self._reports = MappingProxyType({**self._reports, server_id: _Reports(stats, points)})
+        prompts = _with_point(before.prompt_points if before else (), now, stats.prompt_tokens)
+        reports = _Reports(stats, points, prompts)
+        self._reports = MappingProxyType({**self._reports, server_id: reports})
 
     def tick(self, now: float) -> tuple[MachineSample, dict[str, SampleValues]]:
         """Return the machine's sample, and each server's values with every name of METRICS.
@@ -118,6 +122,7 @@ class Sampler:
             return values
         stats = reports.latest
         values["tokens_per_s"] = tokens_per_s(reports.points, now)
+        values["prompt_tokens_per_s"] = tokens_per_s(reports.prompt_points, now)
         values["tokens_total"] = stats.prompt_tokens + stats.completion_tokens
         values["requests_open"] = stats.requests_open
         values["requests_total"] = stats.requests_total

@@ -4,9 +4,19 @@ import os
 import tomllib
 from collections.abc import Mapping
 
+import msgspec
+
 from app import files, paths
 from app.wire.errors import AppError, ErrorCode
-from app.wire.settings import BY_NAME, SETTINGS, Scope, SettingState, SettingValue, parse_setting
+from app.wire.settings import (
+    BY_NAME,
+    NEW_PROFILES,
+    SETTINGS,
+    Scope,
+    SettingState,
+    SettingValue,
+    parse_setting,
+)
 
 _OWN = [s for s in SETTINGS if s.scope is Scope.ENGINE]
 
@@ -18,11 +28,24 @@ class EngineSettings:
         self._flags = flags
         self._path = paths.home() / "settings.toml"
         self.problems: list[str] = []
+        self.notes: dict[str, str] = {}
+        """What values mean now, by the setting's name; told by whoever uses them."""
         self._states = {s.name: s for s in self._resolve()}
 
     def states(self) -> list[SettingState]:
         """Return every value with its source."""
-        return list(self._states.values())
+        return [
+            msgspec.structs.replace(state, note=self.notes.get(state.name, ""))
+            for state in self._states.values()
+        ]
+
+    def new_policy(self) -> dict[str, SettingValue]:
+        """Return what new profiles are to say beyond the defaults."""
+        return {
+            name.removeprefix(NEW_PROFILES): state.value
+            for name, state in self._states.items()
+            if name.startswith(NEW_PROFILES) and state.value != BY_NAME[name].default
+        }
 
     def text(self, name: str) -> str:
         """Return a setting that is text."""

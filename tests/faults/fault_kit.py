@@ -38,6 +38,9 @@ class FaultRuntime:
     words: tuple[str, ...] = READY
     info: RuntimeInfo = field(default_factory=lambda: RuntimeInfo("fault", "Fault", "1", ()))
 
+    def environment(self, profile: Profile) -> dict[str, str]:
+        return {}
+
     def command(self, profile: Profile, model: str) -> list[str]:
         return [sys.executable, str(Path(__file__).with_name("fault_server.py")), *self.words]
 

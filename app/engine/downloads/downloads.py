@@ -2,24 +2,28 @@
 
 import asyncio
 import logging
-import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from app import paths
 from app.engine.bus import Bus
-from app.engine.downloads.changes import ModelChanges
+from app.engine.downloads.disk import Disk
+from app.engine.downloads.entry import Entry
+from app.engine.downloads.hours import local_time
+from app.engine.downloads.journal import Journal
 from app.engine.downloads.link import WorkerLink
-from app.engine.downloads.removal import check_removable, remove_from_cache
+from app.engine.downloads.progress import shown_progress
+from app.engine.downloads.queue import Queue
+from app.engine.downloads.request import check_request, conflict
 from app.engine.downloads.speed import Speed
-from app.engine.downloads.store import DownloadStore
 from app.wire.errors import AppError, ErrorCode
-from app.wire.nouns import Download, DownloadRequest, DownloadState, Failure, Model
+from app.wire.nouns import Download, DownloadRequest, DownloadState, Failure
+from app.wire.storage import MoveTo
 from app.wire.transfer import (
     Discard,
     Fetched,
@@ -35,26 +39,12 @@ from app.wire.transfer import (
 )
 
 _log = logging.getLogger("download")
-_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _PUT_S = 0.24
 """Progress goes to subscribers at most four times a second."""
+_LOOK_AT_CLOCK_S = 20.0
+"""How often the hours are looked at: a timer would not count the time that a computer sleeps."""
 _MAX_LOSSES = 5
 _NOTHING_SHOWN = {"bytes_per_s": None, "eta_s": None, "waiting": "", "retry_at": None}
-
-
-@dataclass
-class _Entry:
-    """One download and what only the engine knows of it."""
-
-    download: Download
-    is_running: bool = False
-    """True while the worker has the order to do it."""
-    is_planned: bool = False
-    is_stopping: bool = False
-    goes_on: bool = False
-    """True when it was resumed before its pause was done."""
-    speed: Speed = field(default_factory=Speed)
-    put_at: float = 0.0
 
 
 class Downloads:
@@ -67,37 +57,45 @@ class Downloads:
         *,
         at_once: Callable[[], int],
         bytes_per_s: Callable[[], float],
+        hours: Callable[[], str] = str,
+        now: Callable[[], datetime] = local_time,
     ) -> None:
         self._bus = bus
         self._cache = cache
         self._at_once = at_once
         self._bytes_per_s = bytes_per_s
-        self._store = DownloadStore(paths.home() / "downloads.json")
-        self._entries: dict[str, _Entry] = {}
+        self._hours = hours
+        self._queue = Queue(hours, now)
+        self._journal = Journal(
+            paths.home() / "downloads.json",
+            lambda: [entry.download for entry in self._queue.entries.values()],
+        )
         self._acks: Counter[str] = Counter()
         """Orders to stop that the worker has not confirmed; older events of these do not count."""
         self._discards: dict[str, Discard] = {}
-        self._changes = ModelChanges()
+        self.disk = Disk(bus, cache)
         self._link = WorkerLink(cache, on_event=self._on_event, on_lost=self._on_lost)
         self._serving: asyncio.Task[None] | None = None
-        self._saving: asyncio.Task[None] | None = None
-        self._is_dirty = False
+        self._clock: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Take up the list of the last run, and go on with what was under way."""
-        for download in await asyncio.to_thread(self._store.load):
-            self._entries[download.id] = _Entry(download)
+        for download in await self._journal.load():
+            self._queue.entries[download.id] = Entry(download)
             self._bus.put(download)
         self._serving = asyncio.create_task(self._link.run(), name="download worker")
         self._serving.add_done_callback(_on_served)
+        self._clock = asyncio.create_task(self._follow_hours(), name="hours of downloads")
         self.apply_settings()
 
     async def close(self) -> None:
         """End the worker; every byte and the list stay."""
-        if self._serving is not None:
+        await self.disk.close()
+        if self._serving is not None and self._clock is not None:
+            self._clock.cancel()
             self._serving.cancel()
-            await asyncio.wait([self._serving])
-            await self._saved()
+            await asyncio.wait([self._serving, self._clock])
+            await self._journal.saved()
 
     def apply_settings(self) -> None:
         """Use the settings as they are now."""
@@ -106,23 +104,11 @@ class Downloads:
 
     async def add(self, request: DownloadRequest) -> Download:
         """Make sure that a model is downloaded; returns when that is on disk. Raises AppError."""
-        if not _ID.fullmatch(request.id) or "--" in request.id or ".." in request.id:
-            raise AppError(
-                f"“{request.id[:120]}” is no id of a model on the hub.",
-                hint="Write it like mlx-community/Qwen3-4B-4bit.",
-                code=ErrorCode.BAD_REQUEST,
-            )
-        if not 0 < len(request.revision) <= 200:
-            raise AppError("The revision has no usable name.", code=ErrorCode.BAD_REQUEST)
-        entry = self._entries.get(request.id)
+        check_request(request)
+        entry = self._queue.entries.get(request.id)
         if entry is not None:
             if entry.download.revision != request.revision:
-                raise AppError(
-                    f"{request.id} is already being downloaded, in its revision "
-                    f"“{entry.download.revision}”.",
-                    hint="Cancel that download first.",
-                    code=ErrorCode.DOWNLOAD_CONFLICT,
-                )
+                raise conflict(entry.download)
             return self.resume(request.id)
         download = Download(
             request.id,
@@ -131,9 +117,9 @@ class Downloads:
             verify=request.verify,
             added_at=time.time(),
         )
-        entry = self._entries[request.id] = _Entry(download)
+        entry = self._queue.entries[request.id] = Entry(download)
         self._pump()
-        await self._saved()
+        await self._journal.saved()
         return entry.download
 
     def pause(self, download_id: str) -> Download:
@@ -145,56 +131,71 @@ class Downloads:
                 entry.is_stopping = True
                 self._stop(Pause(download_id))
         elif entry.download.state.is_active:
-            self._set(entry, state=DownloadState.PAUSED, place=None)
+            self._set(entry, state=DownloadState.PAUSED, place=None, **_NOTHING_SHOWN)
             self._pump()
         return entry.download
 
     def resume(self, download_id: str) -> Download:
         """Go on with a download that is paused, blocked or failed; try a waiting one again now.
 
-        Raises AppError when there is none.
+        Outside of the hours it runs at any hour from then on. Raises AppError when there is none.
         """
         entry = self._known(download_id)
+        if self._queue.opens_at(entry) is not None:
+            self._set(entry, any_time=True)
         if entry.is_running:
             if entry.is_stopping:
                 entry.goes_on = True
             else:
                 self._link.send(Hurry(download_id))
-        elif not entry.download.state.is_active:
-            self._queue(entry)
+        elif entry.is_in_line:
+            self._pump()
+        else:
+            self._line_up(entry)
+        return entry.download
+
+    def pause_all(self) -> None:
+        """Pause every download that goes on by itself."""
+        for download_id in [
+            i for i, e in self._queue.entries.items() if e.download.state.is_active
+        ]:
+            self.pause(download_id)
+
+    def resume_all(self) -> None:
+        """Go on with every download that is paused."""
+        for entry in list(self._queue.entries.values()):
+            if entry.is_stopping:
+                entry.goes_on = True
+            elif entry.download.state is DownloadState.PAUSED:
+                self._line_up(entry)
+
+    def move(self, download_id: str, to: MoveTo) -> Download:
+        """Move a queued download in the queue. Raises AppError when there is none."""
+        entry = self._known(download_id)
+        self._queue.move(download_id, to)
+        self._pump()
+        self._journal.save()
         return entry.download
 
     def remove(self, download_id: str, *, keep_partial: bool) -> None:
         """Cancel a download. Raises AppError when there is none."""
         entry = self._known(download_id)
-        del self._entries[download_id]
+        del self._queue.entries[download_id]
         if entry.is_running or not keep_partial:
             self._stop(Discard(download_id, keep_partial))
         self._bus.remove(entry.download)
         self._pump()
-        self._save()
+        self._journal.save()
 
-    def merge(self, models: Iterable[Model], *, since: float) -> list[Model]:
-        """Return what a scan that started at `since` found, with the changes that came later."""
-        return self._changes.merge(models, since=since)
-
-    async def remove_model(self, model_id: str) -> int:
-        """Delete a model from the disk and return the bytes that this freed. Raises AppError."""
-        model = check_removable(model_id, self._bus)
-        freed = await remove_from_cache(self._cache, model_id)
-        self._changes.note(model_id, None)
-        self._bus.remove(model)
-        return freed
-
-    def _known(self, download_id: str) -> _Entry:
-        entry = self._entries.get(download_id)
+    def _known(self, download_id: str) -> Entry:
+        entry = self._queue.entries.get(download_id)
         if entry is None:
             raise AppError(
                 f"There is no download of “{download_id[:120]}”.", code=ErrorCode.NOT_FOUND
             )
         return entry
 
-    def _queue(self, entry: _Entry) -> None:
+    def _line_up(self, entry: Entry) -> None:
         failure = entry.download.failure
         lost = failure is not None and failure.code is ErrorCode.REVISION_NOT_FOUND
         commit = None if lost else entry.download.commit
@@ -208,37 +209,54 @@ class Downloads:
         self._link.send(order)
 
     def _pump(self) -> None:
-        """Start what may start, and number the rest."""
-        # One that waits for the network must not keep others from trying.
-        running = sum(
-            e.is_running and e.download.state is not DownloadState.WAITING
-            for e in self._entries.values()
-        )
+        """Start what may start, number the rest, and hold what may not run at this hour."""
+        self._hold()
+        busy = self._queue.busy()
         place = 0
-        for entry in list(self._entries.values()):
-            if entry.is_running or entry.download.state is not DownloadState.QUEUED:
-                continue
-            if running < self._at_once():
-                running += 1
+        for entry in self._queue.in_line():
+            opening = self._queue.opens_at(entry)
+            if opening is not None:
+                self._set(
+                    entry,
+                    state=DownloadState.WAITING,
+                    place=None,
+                    waiting=f"Waits until {opening:%H:%M}",
+                    retry_at=opening.timestamp(),
+                )
+            elif busy < self._at_once():
+                busy += 1
                 self._start(entry)
             else:
                 place += 1
-                self._set(entry, place=place)
-        if running or +self._acks or any(e.is_running for e in self._entries.values()):
+                self._set(entry, state=DownloadState.QUEUED, place=place, waiting="", retry_at=None)
+        if busy or +self._acks or self._queue.any_running():
             self._link.stay()
         else:
             self._link.rest()
 
-    def _start(self, entry: _Entry) -> None:
+    def _hold(self) -> None:
+        """Send what runs outside of its hours back into the queue."""
+        for entry in list(self._queue.entries.values()):
+            if entry.is_running and not entry.is_stopping and self._queue.opens_at(entry):
+                entry.is_stopping = entry.goes_on = True
+                self._stop(Pause(entry.download.id))
+
+    async def _follow_hours(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_AT_CLOCK_S)
+            if self._hours():
+                self._pump()
+
+    def _start(self, entry: Entry) -> None:
         download = entry.download
         entry.is_running, entry.is_planned, entry.speed = True, False, Speed()
-        self._set(entry, state=DownloadState.RESOLVING, place=None)
+        self._set(entry, state=DownloadState.RESOLVING, place=None, waiting="", retry_at=None)
         self._link.send(
             Start(download.id, download.revision, download.commit, verify=download.verify)
         )
 
     def _on_event(self, event: TransferEvent) -> None:
-        entry = self._entries.get(event.id)
+        entry = self._queue.entries.get(event.id)
         if isinstance(event, Stopped):
             self._on_stopped(event.id, entry)
         elif entry is None or not entry.is_running or self._acks[event.id]:
@@ -247,7 +265,7 @@ class Downloads:
             self._on_own_event(event, entry)
 
     def _on_own_event(
-        self, event: Planned | Progress | Noted | Fetched | GaveUp, entry: _Entry
+        self, event: Planned | Progress | Noted | Fetched | GaveUp, entry: Entry
     ) -> None:
         match event:
             case Planned():
@@ -271,7 +289,7 @@ class Downloads:
                 state = DownloadState.BLOCKED if event.needs_user else DownloadState.FAILED
                 self._end(entry, state, event.failure)
 
-    def _on_stopped(self, download_id: str, entry: _Entry | None) -> None:
+    def _on_stopped(self, download_id: str, entry: Entry | None) -> None:
         self._acks[download_id] -= 1
         if self._acks[download_id] <= 0:
             del self._acks[download_id]
@@ -281,41 +299,25 @@ class Downloads:
                 self._on_paused(entry)
         self._pump()
 
-    def _on_paused(self, entry: _Entry) -> None:
+    def _on_paused(self, entry: Entry) -> None:
         goes_on = entry.goes_on
         entry.is_running = entry.is_stopping = entry.goes_on = False
         self._set(entry, state=DownloadState.PAUSED, **_NOTHING_SHOWN)
         if goes_on:
-            self._queue(entry)
+            self._line_up(entry)
 
-    def _on_progress(self, event: Progress, entry: _Entry) -> None:
+    def _on_progress(self, event: Progress, entry: Entry) -> None:
         now = time.monotonic()
         before = entry.download.state
-        if event.waiting:
-            state = DownloadState.WAITING
-        elif not entry.is_planned:
-            state = DownloadState.RESOLVING
-        else:
-            state = DownloadState.VERIFYING if event.is_verifying else DownloadState.DOWNLOADING
-        changes: dict[str, object] = {"waiting": event.waiting, "retry_at": event.retry_at}
-        if entry.is_planned:
-            entry.speed.add(now, event.done_bytes)
-            left = (entry.download.total_bytes or 0) - event.done_bytes
-            is_moving = state is DownloadState.DOWNLOADING
-            changes |= {
-                "done_bytes": event.done_bytes,
-                "files_done": event.files_done,
-                "bytes_per_s": entry.speed.bytes_per_s() if is_moving else None,
-                "eta_s": entry.speed.eta_s(left) if is_moving else None,
-            }
-        if state is before and now - entry.put_at < _PUT_S:
+        changes = shown_progress(event, entry, now)
+        if changes["state"] is before and now - entry.put_at < _PUT_S:
             return
         entry.put_at = now
-        self._set(entry, state=state, **changes)
-        if state is not before:
+        self._set(entry, **changes)
+        if changes["state"] is not before:
             self._pump()
 
-    def _on_fetched(self, event: Fetched, entry: _Entry) -> None:
+    def _on_fetched(self, event: Fetched, entry: Entry) -> None:
         if event.model is None:
             sentence = f"{event.id} is downloaded, but it is no model that can be served here."
             self._end(
@@ -325,15 +327,15 @@ class Downloads:
             )
             return
         _log.info("%s is downloaded", event.id)
-        del self._entries[event.id]
-        self._changes.note(event.id, event.model)
+        del self._queue.entries[event.id]
+        model = self.disk.fetched(event, event.model, was_checked=entry.download.verify)
         # One after the other without a wait, so that nobody sees both or none.
         self._bus.remove(entry.download)
-        self._bus.put(event.model)
+        self._bus.put(model)
         self._pump()
-        self._save()
+        self._journal.save()
 
-    def _end(self, entry: _Entry, state: DownloadState, failure: Failure) -> None:
+    def _end(self, entry: Entry, state: DownloadState, failure: Failure) -> None:
         _log.warning("%s", failure.message)
         entry.is_running = False
         self._set(entry, state=state, failure=failure, **_NOTHING_SHOWN)
@@ -344,7 +346,7 @@ class Downloads:
         self._acks.clear()
         for order in list(self._discards.values()):
             self._stop(order)
-        for entry in [e for e in self._entries.values() if e.is_running]:
+        for entry in [e for e in self._queue.entries.values() if e.is_running]:
             if entry.is_stopping:
                 self._on_paused(entry)
                 continue
@@ -361,29 +363,12 @@ class Downloads:
             )
         self._pump()
 
-    def _set(self, entry: _Entry, **changes: object) -> None:
+    def _set(self, entry: Entry, **changes: object) -> None:
         before = entry.download
         entry.download = msgspec.structs.replace(before, **changes)
         self._bus.put(entry.download)
         if entry.download.state is not before.state or entry.download.commit != before.commit:
-            self._save()
-
-    def _save(self) -> None:
-        self._is_dirty = True
-        if self._saving is None or self._saving.done():
-            self._saving = asyncio.create_task(self._write(), name="list of downloads")
-
-    async def _write(self) -> None:
-        while self._is_dirty:
-            self._is_dirty = False
-            downloads = [entry.download for entry in self._entries.values()]
-            await asyncio.to_thread(self._store.save, downloads)
-
-    async def _saved(self) -> None:
-        """Wait until everything is on disk."""
-        self._save()
-        if self._saving is not None:
-            await asyncio.shield(self._saving)
+            self._journal.save()
 
 
 def _on_served(task: asyncio.Task[None]) -> None:

@@ -32,8 +32,10 @@ def make_app(state: "State") -> ASGIApp:
     by_path: dict[str, dict[str, Handler]] = {}
     for row in ROUTES:
         by_path.setdefault(row.path, {})[row.method] = handler(row.name)
-    # One route for each path, so that a 405 names all of its methods.
-    routes = [Route(path, _by_method(table), methods=[*table]) for path, table in by_path.items()]
+    # One route for each path, so that a 405 names all of its methods; those that end with an id
+    # come last, because an id may look like any path.
+    tables = sorted(by_path.items(), key=lambda item: item[0].endswith("}"))
+    routes = [Route(path, _by_method(table), methods=[*table]) for path, table in tables]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _on_http_error})
     app.router.redirect_slashes = False
     app.state.engine = state
@@ -56,7 +58,7 @@ class Gate:
             target += "?" + scope["query_string"].decode("latin-1")
         client = scope["client"]
         refusal = gate.admit(
-            self._state.policy,
+            self._state.access.control,
             self._state.throttle,
             client[0] if client else "",
             method=scope["method"],

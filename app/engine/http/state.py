@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from app.engine.access import Access
 from app.engine.bus import Bus
 from app.engine.downloads import Downloads
 from app.engine.foreign import ForeignServers
+from app.engine.history import History
 from app.engine.hub import Hub
 from app.engine.profiles import Profiles
 from app.engine.settings import EngineSettings
 from app.engine.supervisor import Supervisor
-from app.gate import Policy
 from app.gateway.ledger import Ledger
 from app.throttle import Throttle
 
@@ -27,9 +28,10 @@ class State:
     downloads: Downloads
     foreign: ForeignServers
     hub: Hub
-    policy: Policy
+    access: Access
     ledger: Ledger
     """Requests at the gateway."""
+    history: History
     throttle: Throttle
     """One for both ports."""
     rescan: Callable[[], None]

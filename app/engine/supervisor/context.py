@@ -30,8 +30,8 @@ class Context(Protocol):
         """Take what Metal lets the GPU use."""
         ...
 
-    def within_budget(self, profile: Profile, launch: Launch) -> Launch:
-        """Give a start its share of the memory."""
+    async def admit(self, profile: Profile, launch: Launch) -> Launch:
+        """Make room for a start and give it its share of the memory."""
         ...
 
     def used_memory(self) -> int:

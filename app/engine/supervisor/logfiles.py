@@ -28,6 +28,14 @@ def log_file(server_id: str) -> Path:
     return _folder() / f"{server_id}.log"
 
 
+def parts_of(log: Path, run: str) -> tuple[Path, ...]:
+    """Return the files of a run, oldest first: the present one (``), `1` to `3`, or `crash`."""
+    if run.isdecimal():
+        return (_beside(log, f".{run}"),)
+    base = f".{run}" if run else ""
+    return (_beside(log, base + _PART), _beside(log, base))
+
+
 def begin(log: Path) -> None:
     """Make room for the log of a new run. Raises OSError."""
     log.parent.mkdir(parents=True, exist_ok=True)

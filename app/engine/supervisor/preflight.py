@@ -115,6 +115,7 @@ def make_launch(
     weights = weights_bytes(folder)
     environment = child_environment(
         {
+            **runtime.environment(profile),
             # A request can then never set off a download inside the server.
             "HF_HUB_OFFLINE": "1",
             "TOKENIZERS_PARALLELISM": "false",

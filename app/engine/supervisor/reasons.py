@@ -54,6 +54,11 @@ def stalled(name: str, silent_s: float) -> Failure:
     )
 
 
+def bug() -> Failure:
+    """Return the failure of a server whose supervision went wrong."""
+    return Failure(ErrorCode.INTERNAL, "An error in the app ended this server.")
+
+
 def from_error(error: AppError) -> Failure:
     """Return the failure that an expected error means."""
     return Failure(error.code, error.message, error.hint)

@@ -9,20 +9,24 @@ from pathlib import Path
 import msgspec
 
 from app.engine.bus import Bus
+from app.engine.memory import Memory
 from app.engine.readers.machine import read_used_memory
 from app.engine.runtimes.base import Runtime
 from app.engine.sampler import Sampler, Target
 from app.engine.supervisor import budget, demand, logfiles
 from app.engine.supervisor.clock import SleepClock
+from app.engine.supervisor.planner import Planner
 from app.engine.supervisor.preflight import Launch
+from app.engine.supervisor.room import Room
 from app.engine.supervisor.task import ServerTask
 from app.engine.supervisor.watchdog import PATIENCE_S
 from app.gateway.directory import Served, Upstream
 from app.wire.child import RunnerStats
 from app.wire.errors import AppError, ErrorCode
 from app.wire.events import MachineSample, SampleValues
-from app.wire.nouns import Profile, Server
-from app.wire.policy import policy_flag
+from app.wire.nouns import Profile, Server, ServerState
+from app.wire.plan import StartPlan
+from app.wire.policy import idle_stop_s, policy_flag
 
 _log = logging.getLogger("server")
 _SLACK_S = 2.0
@@ -42,13 +46,19 @@ class Supervisor:
         cache: Path,
         *,
         patience_s: float = PATIENCE_S,
+        planner: Planner | None = None,
     ) -> None:
         self.bus = bus
         self.runtimes = runtimes
         self.cache = cache
         self.patience_s = patience_s
         """The shortest silence of a working server that means a stall."""
+        self.open_requests: Callable[[str], int] = lambda _: 0
+        """How many requests the gateway holds for a server."""
         self._sampler = sampler
+        self._planner = planner or Planner(bus, Memory(bus), cache)
+        self._room = Room(self._planner, self)
+        self._on_request: set[str] = set()
         self._tasks: dict[str, ServerTask] = {}
         self._budgets: dict[str, budget.Budget] = {}
         self._is_closing = False
@@ -59,6 +69,7 @@ class Supervisor:
     def start(self, profile_id: str) -> Server:
         """Make sure that the profile's server runs. Raises AppError for an unusable profile."""
         task = self._task_for(profile_id)
+        self._on_request.discard(profile_id)
         task.request_start()
         return task.server
 
@@ -71,6 +82,7 @@ class Supervisor:
     def restart(self, server_id: str) -> Server:
         """End the server's process, if any, and start a new one. Raises AppError."""
         task = self._task_for(server_id)
+        self._on_request.discard(server_id)
         task.request_restart()
         return task.server
 
@@ -130,23 +142,59 @@ class Supervisor:
         Raises AppError when the start fails. A caller that stops waiting does not stop the start.
         """
         task = self._task_for(profile_id)
-        if demand.needs_start(task.server):
-            task.request_start()
+
+        def is_wanted() -> bool:
+            return demand.needs_start(task.server)
+
+        if is_wanted():
+            if task.server.state is ServerState.STOPPING:
+                # Its memory must be free before it can be told whether there is room again.
+                await task.settled(demand.LONGEST_START_S)
+            await self._room.wait(self.bus.profiles[profile_id], is_wanted)
+            if is_wanted():
+                self._on_request.add(profile_id)
+                task.request_start()
         server = await task.settled(demand.LONGEST_START_S)
         for upstream in self.ready():
             if upstream.profile_id == profile_id:
                 return upstream
         raise demand.not_started(server)
 
-    def stop_idle(self, open_requests: Callable[[str], int]) -> None:
+    async def plan(self, profile_id: str, context: int | None) -> StartPlan:
+        """Return what a start would take of the memory now; context in tokens. Raises AppError."""
+        return await self._planner.plan(self._usable(profile_id), context, self._idle)
+
+    def evictable(self) -> tuple[str, ...]:
+        """Return who may be stopped to free memory, the least recently used first.
+
+        That is nobody whom the user started himself, unless the profile has an idle stop.
+        """
+        profiles = self.bus.profiles
+        return tuple(
+            name
+            for name in self._idle()
+            if name in self._on_request
+            or (name in profiles and idle_stop_s(profiles[name].policy) is not None)
+        )
+
+    def ending(self) -> tuple[str, ...]:
+        """Return the servers whose memory is about to come free."""
+        ending = ServerState.STOPPING
+        return tuple(name for name, task in self._tasks.items() if task.server.state is ending)
+
+    def evict(self, server_id: str, reason: str) -> None:
+        """Stop a server to free its memory; the reason is shown on its tile."""
+        self._tasks[server_id].request_stop(reason=reason)
+
+    def stop_idle(self) -> None:
         """Stop the servers whose profiles want that after so long without a request."""
         now = time.monotonic()
         for server_id, task in self._tasks.items():
             idle_s = task.idle_s(now)
             is_due = demand.is_idle_too_long(self.bus.profiles.get(server_id), idle_s)
-            if is_due and not open_requests(server_id):
+            if is_due and not self.open_requests(server_id):
                 _log.info("server %s was idle for %.0f min", server_id, idle_s / 60)
-                task.request_stop()
+                task.request_stop(reason=f"Stopped after {idle_s / 60:.0f} min without a request.")
 
     async def close(self) -> None:
         """Stop all servers at the same time and wait until their processes are gone."""
@@ -162,6 +210,7 @@ class Supervisor:
 
     def tick(self, now: float, machine: MachineSample, values: dict[str, SampleValues]) -> None:
         """Look after all servers with the figures of this second; `now` is monotonic."""
+        self._room.look()
         woke = self._clock.has_jumped(now, time.time())
         if woke:
             _log.info("the clocks jumped, probably after sleep; silence does not count for a while")
@@ -185,6 +234,7 @@ class Supervisor:
     def on_process(self) -> None:
         """Measure the processes that there are now."""
         self._sampler.set_targets(self._targets())
+        self._room.look()
 
     def on_gpu_limit(self, limit_bytes: int) -> None:
         """Take what Metal lets the GPU use, which only a process with MLX can tell."""
@@ -192,8 +242,32 @@ class Supervisor:
         machine = msgspec.structs.replace(info.machine, gpu_limit_bytes=limit_bytes, has_gpu=True)
         self.bus.put_info(msgspec.structs.replace(info, machine=machine))
 
+    async def admit(self, profile: Profile, launch: Launch) -> Launch:
+        """Make what room there is to make for a start, and return the launch with limits."""
+        task = self._tasks.get(profile.id)
+
+        def is_wanted() -> bool:
+            return task is not None and task.server.state is ServerState.STARTING
+
+        await self._room.make(profile, launch.weights_bytes, is_wanted)
+        return self.within_budget(profile, launch)
+
     def within_budget(self, profile: Profile, launch: Launch) -> Launch:
         """Return the launch with limits, so that all servers together fit what the GPU may wire."""
+        planned = self._budgets[profile.id] = self._plan(profile, launch.weights_bytes)
+        has_gpu = self.bus.info.machine.has_gpu
+        level = logging.WARNING if planned.is_short and has_gpu else logging.INFO
+        _log.log(level, "server %s %s", profile.id, planned)
+        more = budget.arguments(profile, self.runtimes[profile.runtime].info, planned)
+        return msgspec.structs.replace(
+            launch, argv=[*launch.argv, *more], env=launch.env | budget.environment(planned)
+        )
+
+    def has_room(self, profile: Profile, weights_bytes: int) -> bool:
+        """Return whether the weights of a profile fit beside the servers that run."""
+        return not self._plan(profile, weights_bytes).is_short
+
+    def _plan(self, profile: Profile, weights_bytes: int) -> budget.Budget:
         others = [
             self._budgets[name].wired
             for name, task in self._tasks.items()
@@ -201,17 +275,11 @@ class Supervisor:
         ]
         foreign = [server.memory_bytes or 0 for server in self.bus.foreign.values()]
         machine = self.bus.info.machine
-        planned = self._budgets[profile.id] = budget.plan(
-            weights=launch.weights_bytes,
+        return budget.plan(
+            weights=weights_bytes,
             limit=budget.shared_limit(machine),
             held=sum(others) + sum(foreign),
             prompts=budget.prompts_of(profile),
-        )
-        level = logging.WARNING if planned.is_short and machine.has_gpu else logging.INFO
-        _log.log(level, "server %s %s", profile.id, planned)
-        more = budget.arguments(profile, self.runtimes[profile.runtime].info, planned)
-        return msgspec.structs.replace(
-            launch, argv=[*launch.argv, *more], env=launch.env | budget.environment(planned)
         )
 
     def _targets(self) -> dict[str, Target]:
@@ -221,9 +289,31 @@ class Supervisor:
             if task.server.pid is not None and task.server.started_at is not None
         }
 
+    def _idle(self) -> tuple[str, ...]:
+        """Return the unpinned ready servers without a request, the least recently used first."""
+        now, profiles = time.monotonic(), self.bus.profiles
+        idle = [
+            (-task.idle_s(now), name)
+            for name, task in self._tasks.items()
+            if task.server.state is ServerState.READY and not self.open_requests(name)
+        ]
+        return tuple(
+            name
+            for _, name in sorted(idle)
+            if not (name in profiles and policy_flag(profiles[name].policy, "pinned"))
+        )
+
     def _task_for(self, profile_id: str) -> ServerTask:
         if self._is_closing:
             raise AppError("The engine is about to end.", code=ErrorCode.ENGINE_GONE)
+        profile = self._usable(profile_id)
+        task = self._tasks.get(profile_id)
+        if task is None:
+            log = logfiles.log_file(profile_id)
+            task = self._tasks[profile_id] = ServerTask(profile, self, log)
+        return task
+
+    def _usable(self, profile_id: str) -> Profile:
         profile = self.bus.profiles.get(profile_id)
         if profile is None:
             raise AppError(
@@ -238,11 +328,7 @@ class Supervisor:
                 hint="Repair the profile's file first.",
                 code=ErrorCode.PROFILE_BROKEN,
             )
-        task = self._tasks.get(profile_id)
-        if task is None:
-            log = logfiles.log_file(profile_id)
-            task = self._tasks[profile_id] = ServerTask(profile, self, log)
-        return task
+        return profile
 
     def _known(self, server_id: str) -> ServerTask:
         task = self._tasks.get(server_id)

@@ -13,6 +13,7 @@ import msgspec
 from app.engine.supervisor import (
     backoff,
     logfiles,
+    pending,
     preflight,
     probe,
     reasons,
@@ -22,7 +23,6 @@ from app.engine.supervisor import (
 )
 from app.engine.supervisor.context import Context
 from app.engine.supervisor.life import Life
-from app.engine.supervisor.preflight import grace_s
 from app.engine.supervisor.watchdog import Verdict, Watchdog
 from app.wire.child import (
     ChildEvent,
@@ -75,19 +75,19 @@ class ServerTask:
         self._wanted = True
         self._budget.clear()
         if not self.server.state.has_process:
-            self._become(ServerState.STARTING, phase=Phase.SPAWNING, failure=None)
+            self._become(ServerState.STARTING, phase=Phase.SPAWNING, failure=None, stop_reason="")
             self._wake.set()
 
-    def request_stop(self, *, force: bool = False) -> None:
+    def request_stop(self, *, force: bool = False, reason: str = "") -> None:
         """Make sure that it does not run; a start that is under way is given up.
 
-        `force` kills the process now, whatever it holds.
+        `force` kills the process now, whatever it holds. `reason` is for the tile.
         """
         self._wanted = False
         if self.server.state is ServerState.BACKING_OFF:
             self._become(ServerState.STOPPED, failure=None)
             self._wake.set()
-        self._end_life(0.0 if force else None)
+        self._end_life(0.0 if force else None, reason)
 
     def request_restart(self) -> None:
         """End the process if there is one, then start a new one."""
@@ -116,7 +116,7 @@ class ServerTask:
     @property
     def patience_s(self) -> float:
         """How long its process may take to end by itself."""
-        return grace_s(self._memory)
+        return preflight.grace_s(self._memory)
 
     async def close(self) -> None:
         """End the task. A process that still lives is ended by its guard."""
@@ -138,16 +138,17 @@ class ServerTask:
             self._tell_released(release.while_ending(held, held - int(memory), less_used))
         if self.server.state is ServerState.STARTING or self.server.state.serves:
             self._memory, self._used_before = int(memory or 0), used
+        self._profile, fields = pending.follow(self._profile, self.server, self._context)
+        self._update(**fields)
         if self.server.phase is Phase.LOADING and self._life is not None:
             self._update(progress=self._life.loaded_share(self._memory))
         if not self.server.state.serves:
             return
         verdict = self._watchdog.verdict(now)
         self._show(verdict, now)
-        if verdict is Verdict.IDLE and self.server.state is ServerState.READY:
-            wants_probe = policy_flag(self._profile.policy, "idle_probe")
-            if wants_probe and self.server.port is not None:
-                self._probe.ask_if_due(now, self._watchdog, self.server.port, self.token)
+        is_idle = verdict is Verdict.IDLE and self.server.state is ServerState.READY
+        if is_idle and self.server.port and policy_flag(self._profile.policy, "idle_probe"):
+            self._probe.ask_if_due(now, self._watchdog, self.server.port, self.token)
 
     async def _run(self) -> None:
         while True:
@@ -161,8 +162,7 @@ class ServerTask:
                 _log.exception("server %s: the supervisor failed", self.server.id)
                 self._wanted = False
                 if ServerState.FAILED in states.TRANSITIONS[self.server.state]:
-                    text = "An error in the app ended this server."
-                    self._fail(Failure(ErrorCode.INTERNAL, text))
+                    self._fail(reasons.bug())
             if self.server.state.is_active:
                 self._become(ServerState.STOPPED, phase=None)
 
@@ -172,7 +172,7 @@ class ServerTask:
         self._problem = self._ready_since = None
         try:
             launch, deadline_s = await asyncio.to_thread(self._prepare)
-            launch = self._context.within_budget(self._profile, launch)
+            launch = await self._context.admit(self._profile, launch)
             if not self._wanted:
                 return
             life = await Life.begin(launch, self._take)
@@ -190,7 +190,7 @@ class ServerTask:
         self._become(
             ServerState.STARTING, phase=Phase.SPAWNING, failure=None, name=self._profile.name,
             model=self._profile.model, started_at=time.time(), ready_at=None, pid=None, port=None,
-            progress=None, next_try_at=None, held_bytes=None, released_bytes=None,
+            progress=None, next_try_at=None, held_bytes=None, released_bytes=None, pending=(),
         )  # fmt: skip
         timer = asyncio.get_running_loop().call_later(deadline_s, self._give_up_start)
         try:
@@ -288,12 +288,13 @@ class ServerTask:
             self._become(ServerState.STOPPING, held_bytes=self._memory or None)
             self._life.stop(self.patience_s)
 
-    def _end_life(self, patience_s: float | None) -> None:
+    def _end_life(self, patience_s: float | None, reason: str = "") -> None:
         if not self.server.state.has_process:
             return
         self._ending = True
         if self.server.state is not ServerState.STOPPING:
-            self._become(ServerState.STOPPING, phase=None, held_bytes=self._memory or None)
+            held = self._memory or None
+            self._become(ServerState.STOPPING, phase=None, held_bytes=held, stop_reason=reason)
         if self._life is not None:
             self._life.stop(self.patience_s if patience_s is None else patience_s)
 
@@ -304,7 +305,7 @@ class ServerTask:
                 f"“{self.server.name}” did not become ready in time.",
                 "The log may tell what it waits for. Start it again, or choose a smaller model.",
             )
-            self._life.stop(grace_s(0))
+            self._life.stop(preflight.grace_s(0))
 
     async def _prove_release(self) -> None:
         """Let a stop count as done only when port and memory have come back."""

@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.engine.http.handlers import downloads, general, models, profiles, servers
+from app.engine.http.handlers import downloads, general, keys, models, profiles, servers
 
 Handler = Callable[[Request], Awaitable[Response]]
-_MODULES = (general, profiles, servers, models, downloads)
+_MODULES = (general, profiles, servers, models, downloads, keys)
 
 
 def handler(name: str) -> Handler:

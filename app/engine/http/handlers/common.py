@@ -12,6 +12,7 @@ from app.wire.errors import AppError, ErrorCode
 _T = TypeVar("_T")
 _MAX_BODY = 1024 * 1024
 JSON = "application/json"
+_MAX_DIGITS = 20
 
 
 def state_of(request: Request) -> State:
@@ -55,6 +56,20 @@ def read_number(request: Request, name: str, default: float, maximum: float) -> 
     if not 0 <= number <= maximum:
         raise AppError(
             f"{name} must be a number from 0 to {maximum:g}, not “{text[:40]}”.",
+            code=ErrorCode.BAD_REQUEST,
+        )
+    return number
+
+
+def read_whole(request: Request, name: str, default: int, maximum: int) -> int:
+    """Return a whole number from 0 to `maximum` of the query. Raises AppError otherwise."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else -1
+    if not 0 <= number <= maximum:
+        raise AppError(
+            f"{name} must be a whole number from 0 to {maximum}, not “{text[:40]}”.",
             code=ErrorCode.BAD_REQUEST,
         )
     return number

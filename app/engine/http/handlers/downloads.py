@@ -6,6 +6,7 @@ from starlette.responses import Response
 from app.engine.http.handlers.common import json_answer, read_body, state_of
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import DownloadRequest
+from app.wire.storage import MoveRequest
 
 
 async def downloads(request: Request) -> Response:
@@ -22,6 +23,24 @@ async def add_download(request: Request) -> Response:
 async def pause_download(request: Request) -> Response:
     """Pause a download."""
     return json_answer(state_of(request).downloads.pause(request.path_params["id"]), 202)
+
+
+async def pause_downloads(request: Request) -> Response:
+    """Pause all downloads."""
+    state_of(request).downloads.pause_all()
+    return Response(status_code=202)
+
+
+async def resume_downloads(request: Request) -> Response:
+    """Go on with all downloads that are paused."""
+    state_of(request).downloads.resume_all()
+    return Response(status_code=202)
+
+
+async def move_download(request: Request) -> Response:
+    """Move a queued download in the queue."""
+    wanted = await read_body(request, MoveRequest)
+    return json_answer(state_of(request).downloads.move(request.path_params["id"], wanted.to))
 
 
 async def resume_download(request: Request) -> Response:

@@ -38,6 +38,7 @@ async def change_settings(request: Request) -> Response:
     state = state_of(request)
     changes = await read_body(request, dict[str, Any])
     async with state.settings_lock:
+        state.access.check(changes)
         await asyncio.to_thread(state.settings.change, changes)
         await state.on_settings()
     return json_answer(state.settings.states())

@@ -4,7 +4,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.engine.http.handlers.common import json_answer, read_number, state_of
+from app.engine.http.handlers.common import json_answer, read_whole, state_of
 from app.wire.errors import AppError, ErrorCode
 from app.wire.hub import MAX_CONTEXT, PAGE_SIZE, HubQuery
 
@@ -20,10 +20,48 @@ async def scan_models(request: Request) -> Response:
     return Response(status_code=202)
 
 
+async def verify_model(request: Request) -> Response:
+    """Begin to check a model's files."""
+    return json_answer(state_of(request).downloads.disk.check(request.path_params["id"]), 202)
+
+
+async def stop_verify(request: Request) -> Response:
+    """End the check of a model's files."""
+    state_of(request).downloads.disk.stop_check(request.path_params["id"])
+    return Response(status_code=204)
+
+
+async def preview_removal(request: Request) -> Response:
+    """Return what deleting a model would do."""
+    disk = state_of(request).downloads.disk
+    return json_answer(await disk.preview_removal(request.path_params["id"]))
+
+
 async def remove_model(request: Request) -> Response:
-    """Delete a model from the hub's cache."""
-    freed = await state_of(request).downloads.remove_model(request.path_params["id"])
-    return json_answer({"freed_bytes": freed})
+    """Delete a model from the disk."""
+    state = state_of(request)
+    done = await state.downloads.disk.remove(
+        request.path_params["id"],
+        place=request.query_params.get("location", ""),
+        is_forced=read_whole(request, "force", 0, 1) == 1,
+    )
+    state.rescan()
+    return json_answer(done)
+
+
+async def places(request: Request) -> Response:
+    """Return the folders that models are looked for in."""
+    return json_answer(state_of(request).downloads.disk.places)
+
+
+async def leftovers(request: Request) -> Response:
+    """Return unfinished files that no download owns."""
+    return json_answer(await state_of(request).downloads.disk.leftovers(remove=False))
+
+
+async def remove_leftovers(request: Request) -> Response:
+    """Remove unfinished files that no download owns."""
+    return json_answer(await state_of(request).downloads.disk.leftovers(remove=True))
 
 
 async def model_fit(request: Request) -> Response:
@@ -44,13 +82,13 @@ async def hub_model(request: Request) -> Response:
 
 
 def _context(request: Request) -> int | None:
-    return int(read_number(request, "context", 0, MAX_CONTEXT)) or None
+    return read_whole(request, "context", 0, MAX_CONTEXT) or None
 
 
 def _hub_query(request: Request) -> HubQuery:
     values: dict[str, object] = dict(request.query_params)
-    values["details"] = int(read_number(request, "details", 0, PAGE_SIZE))
-    values["supported"] = read_number(request, "supported", 0, 1) == 1
+    values["details"] = read_whole(request, "details", 0, PAGE_SIZE)
+    values["supported"] = read_whole(request, "supported", 0, 1) == 1
     try:
         return msgspec.convert(values, HubQuery)
     except msgspec.ValidationError as error:

@@ -1,0 +1,142 @@
+"""The database file: opened, set aside when it is torn, replaced by memory when it is unusable."""
+
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+_log = logging.getLogger("store")
+_T = TypeVar("_T")
+_VERSION = 1
+_BUSY_S = 5.0
+_SCHEMA = """
+CREATE TABLE figures (
+    step INTEGER NOT NULL, at INTEGER NOT NULL, server TEXT NOT NULL,
+    samples INTEGER NOT NULL, "values" TEXT NOT NULL,
+    PRIMARY KEY (step, at, server)
+) WITHOUT ROWID;
+CREATE TABLE requests (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, client TEXT NOT NULL, server TEXT NOT NULL,
+    profile TEXT NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL,
+    prompt_tokens INTEGER, completion_tokens INTEGER, ttft_s REAL, duration_s REAL,
+    tokens_per_s REAL, is_stream INTEGER NOT NULL, error TEXT
+);
+CREATE INDEX requests_of_a_server ON requests (server, id);
+CREATE INDEX requests_by_time ON requests (at);
+"""
+_TORN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class BusyError(Exception):
+    """Another program holds the database; the work may be tried again."""
+
+
+class _UnknownVersionError(Exception):
+    """Another version of the app made the file."""
+
+
+class Database:
+    """One connection, for one caller at a time. Every method blocks."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._link: sqlite3.Connection | None = None
+
+    def work(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Return what `job` returns; it runs in one transaction. Raises BusyError.
+
+        Trouble with the file is a warning: the job then runs on a new file or in memory.
+        """
+        try:
+            return self._attempt(job)
+        except sqlite3.ProgrammingError:
+            raise
+        except _UnknownVersionError as error:
+            self._set_aside(str(error))
+        except sqlite3.DatabaseError as error:
+            code = error.sqlite_errorcode & 0xFF
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise BusyError from error
+            self.close()
+            if code in _TORN:
+                self._set_aside(str(error))
+            else:
+                self._use_memory(str(error))
+        try:
+            return self._attempt(job)
+        except sqlite3.DatabaseError as error:
+            self._use_memory(str(error))
+        return self._attempt(job)
+
+    def close(self) -> None:
+        """Close the file."""
+        link, self._link = self._link, None
+        if link is not None:
+            with contextlib.suppress(sqlite3.Error):
+                link.close()
+
+    def _attempt(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
+        if self._link is None:
+            self._link = self._open()
+        with self._link:
+            return job(self._link)
+
+    def _open(self) -> sqlite3.Connection:
+        with contextlib.suppress(OSError):
+            # Who used which model from where is nobody else's business.
+            self._path.touch(mode=0o600)
+        link = _connect(str(self._path))
+        try:
+            version = _version(link)
+            # Readers and the writer do not wait for each other, and a commit needs no fsync.
+            link.execute("PRAGMA journal_mode = WAL")
+            link.execute("PRAGMA synchronous = NORMAL")
+            if version == 0:
+                _create(link)
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+    def _set_aside(self, reason: str) -> None:
+        aside = self._path.with_name(f"{self._path.name}.broken")
+        try:
+            self._path.replace(aside)
+            for suffix in ("-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        except OSError as error:
+            self._use_memory(error.strerror or str(error))
+            return
+        _log.warning(
+            "The history could not be read (%s); it begins anew, and the old file is kept as %s.",
+            reason, aside.name,
+        )  # fmt: skip
+
+    def _use_memory(self, reason: str) -> None:
+        self.close()
+        self._link = _connect(":memory:")
+        _create(self._link)
+        _log.warning(
+            "The history of figures and requests is not saved until the engine's next start: "
+            "%s cannot be used (%s).",
+            self._path.name, reason,
+        )  # fmt: skip
+
+
+def _connect(place: str) -> sqlite3.Connection:
+    # Used by one thread at a time, but not always by the same one.
+    return sqlite3.connect(place, timeout=_BUSY_S, check_same_thread=False)
+
+
+def _version(link: sqlite3.Connection) -> int:
+    """Return 0 for a new file, or the version. Raises _UnknownVersionError for a strange one."""
+    version: int = link.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, _VERSION):
+        raise _UnknownVersionError(f"its version is {version}")
+    return version
+
+
+def _create(link: sqlite3.Connection) -> None:
+    link.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")

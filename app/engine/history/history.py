@@ -1,0 +1,150 @@
+"""Collects figures and requests in the engine's loop and has a thread write them in batches."""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from app.engine.history import figures, requests
+from app.engine.history.database import BusyError, Database
+from app.engine.history.figures import Point
+from app.wire.errors import AppError, ErrorCode
+from app.wire.events import SampleValues
+from app.wire.history import SPANS_S, ServerHistory
+from app.wire.requests import RequestRecord
+
+_log = logging.getLogger("store")
+_T = TypeVar("_T")
+BATCH_S = 10.0
+"""How often is written: what an engine that is killed had not written yet is lost."""
+_PRUNE_S = 300.0
+_MOST_POINTS = 20_000
+"""Held while another program locks the database; ten servers for half an hour."""
+_FRESH_S = 3.0
+
+
+class History:
+    """Belongs to the engine's loop. Nothing here stops the engine: trouble is one warning.
+
+    `days` says for how long requests are kept; 0 keeps none.
+    """
+
+    def __init__(self, path: Path, *, days: Callable[[], int]) -> None:
+        self._database = Database(path)
+        self._days = days
+        self._lock = asyncio.Lock()
+        self._points: list[Point] = []
+        self._records: list[RequestRecord] = []
+        self._sampled_at = 0.0
+        self._pruned_at = 0.0
+
+    async def open(self) -> int:
+        """Open the database and return the largest id of a request in it."""
+        async with self._lock:
+            try:
+                return await asyncio.to_thread(self._database.work, requests.last_id)
+            except BusyError:
+                _log.warning("Another program holds the history, so its requests are not counted.")
+                return 0
+
+    async def close(self) -> None:
+        """Write what is left and close the file."""
+        await self._write()
+        await asyncio.to_thread(self._database.close)
+
+    def put_samples(self, at: float, values: Mapping[str, SampleValues]) -> None:
+        """Take the figures of one tick; `at` in seconds since the epoch."""
+        self._sampled_at = at
+        self._points += [Point(at, server, 1, figures) for server, figures in values.items()]
+
+    def put_request(self, record: RequestRecord) -> None:
+        """Take a request that has ended."""
+        if self._days():
+            self._records.append(record)
+
+    async def follow(self) -> None:
+        """Write in batches for ever."""
+        while True:
+            await asyncio.sleep(BATCH_S)
+            await self._write()
+
+    async def server_history(self, server_id: str, span_s: int) -> ServerHistory:
+        """Return the figures of a server over one of SPANS_S up to now. Raises AppError."""
+        if span_s not in SPANS_S:
+            allowed = ", ".join(map(str, SPANS_S))
+            raise AppError(f"span_s must be one of {allowed}.", code=ErrorCode.BAD_REQUEST)
+        now = time.time()
+        # The second that has just begun has no sample yet.
+        end_at = self._sampled_at if abs(now - self._sampled_at) < _FRESH_S else now
+        async with self._lock:
+            pending = tuple(self._points)
+
+            def read(link: sqlite3.Connection) -> ServerHistory:
+                return figures.history(
+                    link, server_id, span_s=span_s, end_at=end_at, pending=pending
+                )
+
+            return await self._read(read)
+
+    async def requests(
+        self,
+        recent: Sequence[RequestRecord],
+        *,
+        count: int,
+        server: str | None,
+        before: int | None,
+    ) -> list[RequestRecord]:
+        """Return the last requests, the newest first; of one server, below an id.
+
+        `recent`: those that the gateway remembers, open ones too. Raises AppError.
+        """
+        async with self._lock:
+            waiting = tuple(self._records)
+
+            def read(link: sqlite3.Connection) -> list[RequestRecord]:
+                return requests.read(link, count=count, server=server, before=before)
+
+            stored = await self._read(read)
+        found = {record.id: record for record in (*stored, *waiting, *recent)}
+        wanted = [
+            record
+            for record in found.values()
+            if server in (None, record.server) and (before is None or record.id < before)
+        ]
+        return sorted(wanted, key=lambda record: record.id, reverse=True)[:count]
+
+    async def _read(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
+        try:
+            return await asyncio.to_thread(self._database.work, job)
+        except BusyError:
+            raise AppError(
+                "Another program holds the history.", hint="Try again.", code=ErrorCode.STORE_FAILED
+            ) from None
+
+    async def _write(self) -> None:
+        async with self._lock:
+            points, self._points = self._points, []
+            records, self._records = self._records, []
+            now, days = time.time(), self._days()
+            is_due = now - self._pruned_at >= _PRUNE_S or not days
+            if not (points or records or is_due):
+                return
+
+            def write(link: sqlite3.Connection) -> None:
+                figures.write(link, points)
+                requests.write(link, records)
+                if is_due:
+                    figures.prune(link, now)
+                    requests.prune(link, now, days)
+
+            try:
+                await asyncio.to_thread(self._database.work, write)
+            except BusyError:
+                self._points = [*points, *self._points][-_MOST_POINTS:]
+                self._records = [*records, *self._records][-_MOST_POINTS:]
+                return
+            if is_due:
+                self._pruned_at = now

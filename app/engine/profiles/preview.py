@@ -1,0 +1,102 @@
+"""What a draft would start, and what is wrong with it, before anything is saved."""
+
+import errno
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from app.engine.profiles import document
+from app.engine.runtimes.base import Runtimes
+from app.wire.errors import AppError
+from app.wire.nouns import Profile, ProfileDraft
+from app.wire.options import Option, check_option
+from app.wire.policy import POLICIES
+from app.wire.portable import FieldProblem, LaunchPreview
+
+_PORT = "public_port"
+
+
+def preview(
+    draft: ProfileDraft,
+    runtimes: Runtimes,
+    existing: Mapping[str, Profile],
+    find_model: Callable[[str], Path],
+) -> LaunchPreview:
+    """Return the command of a draft and its problems. May block for seconds, on another Python.
+
+    existing: all profiles by id; the one of the draft's revision is the one that it changes.
+    """
+    runtime = runtimes.get(draft.runtime)
+    rows = runtime.info.options if runtime is not None else ()
+    known = list(existing.values())
+    own = next((p for p in known if draft.revision and p.revision == draft.revision), None)
+    others = [profile for profile in known if profile is not own]
+    problems = [*_name_problems(draft.name, others)]
+    options, bad_options = _checked(draft.options, rows)
+    policy, bad_policy = _checked(draft.policy, POLICIES)
+    problems += [*bad_options, *bad_policy, *_port_problems(policy, own, others)]
+    model = draft.model.strip()
+    try:
+        folder = str(find_model(model)) if model else ""
+    except AppError as error:
+        problems.append(FieldProblem("model", f"{error.message} {error.hint}".strip()))
+        folder = model
+    if runtime is None or not folder:
+        return LaunchPreview("", tuple(problems))
+    profile = Profile("", draft.name, model, draft.runtime, options, policy)
+    found = runtime.preview(profile, folder)
+    return msgspec.structs.replace(found, problems=(*problems, *found.problems))
+
+
+def _name_problems(name: str, others: list[Profile]) -> Iterator[FieldProblem]:
+    try:
+        name = document.clean_name(name)
+    except AppError as error:
+        yield FieldProblem("name", error.message)
+        return
+    for other in others:
+        if other.name.casefold() == name.casefold():
+            yield FieldProblem("name", f"There is already a profile named “{other.name}”.")
+
+
+def _checked(
+    values: Mapping[str, object], rows: tuple[Option, ...]
+) -> tuple[dict[str, bool | int | float | str], list[FieldProblem]]:
+    table = {row.name: row for row in rows}
+    good: dict[str, bool | int | float | str] = {}
+    problems: list[FieldProblem] = []
+    for name, value in values.items():
+        if name not in table:
+            problems.append(FieldProblem(name, f"There is no option “{name}”."))
+            continue
+        try:
+            good[name] = check_option(table[name], value)
+        except AppError as error:
+            problems.append(FieldProblem(name, error.message))
+    return good, problems
+
+
+def _port_problems(
+    policy: Mapping[str, object], own: Profile | None, others: list[Profile]
+) -> Iterator[FieldProblem]:
+    port = policy.get(_PORT)
+    if not isinstance(port, int) or isinstance(port, bool) or not port:
+        return
+    holder = next((p for p in others if p.policy.get(_PORT) == port), None)
+    if holder is not None:
+        yield FieldProblem(_PORT, f"“{holder.name}” has port {port}. Choose another one.")
+    elif (own is None or own.policy.get(_PORT) != port) and not _is_free(port):
+        yield FieldProblem(_PORT, f"Port {port} is taken by another program. Choose another one.")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As our listeners do; without it, a port that was just closed would look taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
