@@ -9,13 +9,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from app import __version__, paths
-from app.cli import pull, search, selftest
+from app import __version__
+from app.cli import clean, doctor, keys, pull, search, selftest, verify
+from app.cli.profiles import find_profile, set_up_export, set_up_import
 from app.client import credentials, launch
 from app.client.api import Api
 from app.client.errors import EngineGone, NeedsKey
-from app.wire.errors import AppError, ErrorCode
-from app.wire.nouns import Profile, Server
+from app.wire.errors import AppError
+from app.wire.nouns import Server
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -45,6 +46,8 @@ def main(argv: list[str]) -> int:
         parser.error("engine must be the first word, as in mlxm engine --port 0")
     if options.command == "selftest":
         return selftest.run()
+    if options.command == "doctor":
+        return doctor.run(options)
     try:
         code = _run(options)
         # Here, where a closed pipe can still be told from an error.
@@ -101,18 +104,20 @@ def _parser() -> argparse.ArgumentParser:
     logs.set_defaults(run=_logs)
     for command in (start, stop, logs):
         command.add_argument("profile", metavar="PROFILE", help="its name or id")
+    out = "write a profile to a file for other computers"
+    set_up_export(commands.add_parser("export", help=out))
+    set_up_import(commands.add_parser("import", help="make profiles from an exported file"))
     find = commands.add_parser("search", help="search the hub for models")
     find.add_argument("text", metavar="TEXT", help="words of its name, its id, or a link to it")
     find.add_argument("--json", action="store_true", help="print JSON for programs")
     find.set_defaults(run=search.search)
-    fetch = commands.add_parser("pull", help="download a model, or go on with its download")
-    fetch.add_argument("model", metavar="ID", help="its id on the hub, author/name")
-    fetch.add_argument("--revision", default="main", help="branch, tag or commit (default: main)")
-    fetch.add_argument("--verify", action="store_true", help="check files that are there too")
-    fetch.set_defaults(run=pull.pull)
-    remove = commands.add_parser("rm", help="delete a model from the disk")
-    remove.add_argument("model", metavar="ID", help="its id on the hub, author/name")
-    remove.set_defaults(run=pull.remove)
+    pull.set_up(commands.add_parser("pull", help="download a model, or go on with its download"))
+    clean.set_up_remove(commands.add_parser("rm", help="delete a model from the disk"))
+    verify.set_up(commands.add_parser("verify", help="check the files of a model on the disk"))
+    unfinished = "remove unfinished files that no download owns"
+    clean.set_up(commands.add_parser("clean", help=unfinished))
+    keys.set_up(commands.add_parser("keys", help="list, make or revoke named API keys"))
+    doctor.set_up(commands.add_parser("doctor", help="check this installation, and mend it"))
     commands.add_parser("selftest", help="run the main job once with the demo model")
     return parser
 
@@ -160,7 +165,7 @@ def _list(api: Api, options: argparse.Namespace) -> int:
 
 
 def _start(api: Api, options: argparse.Namespace) -> int:
-    profile = _find_profile(api, options.profile)
+    profile = find_profile(api, options.profile)
     server = api.start_server(profile.id)
     for server in api.wait_settled(profile.id):
         if not server.state.is_settled:
@@ -175,7 +180,7 @@ def _start(api: Api, options: argparse.Namespace) -> int:
 
 
 def _stop(api: Api, options: argparse.Namespace) -> int:
-    profile = _find_profile(api, options.profile)
+    profile = find_profile(api, options.profile)
     if profile.id not in {server.id for server in api.servers()}:
         print(f"{profile.name} does not run")
         return EXIT_OK
@@ -187,24 +192,9 @@ def _stop(api: Api, options: argparse.Namespace) -> int:
 
 
 def _logs(api: Api, options: argparse.Namespace) -> int:
-    profile = _find_profile(api, options.profile)
+    profile = find_profile(api, options.profile)
     sys.stdout.write(api.server_log(profile.id, max_bytes=1_000_000))
     return EXIT_OK
-
-
-def _find_profile(api: Api, text: str) -> Profile:
-    profiles = api.profiles()
-    for profile in profiles:
-        if profile.id == text:
-            return profile
-    named = [p for p in profiles if p.name.casefold() == text.casefold()]
-    if not named:
-        raise AppError(
-            f"There is no profile “{text}”.",
-            hint=f"mlxm list shows all; they are files in {paths.profiles()}.",
-            code=ErrorCode.NOT_FOUND,
-        )
-    return named[0]
 
 
 def _print_json(value: object) -> int:

@@ -1,4 +1,4 @@
-"""`mlxm pull` and `mlxm rm`: models from the hub onto the engine's disk, and away again."""
+"""`mlxm pull`: models from the hub onto the engine's disk."""
 
 import argparse
 import sys
@@ -12,6 +12,14 @@ from app.wire.nouns import Download, DownloadRequest, DownloadState
 _BAR = 24
 _LINE_S = 10.0
 """How often a line comes where there is no terminal to draw a bar on."""
+
+
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("model", metavar="ID", help="its id on the hub, author/name")
+    parser.add_argument("--revision", default="main", help="branch, tag or commit (default: main)")
+    parser.add_argument("--verify", action="store_true", help="check files that are there too")
+    parser.set_defaults(run=pull)
 
 
 def pull(api: Api, options: argparse.Namespace) -> int:
@@ -37,13 +45,6 @@ def pull(api: Api, options: argparse.Namespace) -> int:
         raise
     screen.end()
     raise _stopped(download)
-
-
-def remove(api: Api, options: argparse.Namespace) -> int:
-    """Delete a model from the disk."""
-    freed = api.remove_model(options.model)
-    print(f"{options.model} is deleted; {freed / 1e9:.2f} GB are free again")
-    return 0
 
 
 def _next(api: Api, download: Download, screen: "_Screen") -> Download | None:

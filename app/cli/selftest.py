@@ -22,6 +22,8 @@ _PROFILE = "demo"
 _CHECK_S = 120.0
 """From a cold disk all model modules were seen to take 10 s."""
 _MODELS = ("mlx_lm.models", "mlx_lm.tool_parsers", "mlx_lm.chat_templates")
+_PRODUCT = 12.0
+"""What the check of the device computes."""
 _WINDOW = ("app.gui", "pyqtgraph.graphicsItems")
 # Ends the process when its own package is not installed; mlx-lm alone cannot run it either.
 _CANNOT_LOAD = {"mlx_lm.models.olmo"}
@@ -73,10 +75,13 @@ def _do_main_job(report: dict[str, Any]) -> bool:
 def _check(report: dict[str, Any]) -> bool:
     models = report["models"] = _worker("check-modules", *_MODELS)
     tokenizers = report["tokenizers"] = _worker("check-tokenizers")
+    device = report["device"] = _worker("check-device")
     gui = report["gui"] = _worker("check-modules", *_WINDOW)
     return (
         models.get("failed", {"?": ""}).keys() <= _CANNOT_LOAD
         and tokenizers.get("failed") == {}
+        and device.get("total") == _PRODUCT
+        and device.get("name") == ("gpu" if sys.platform == "darwin" else "cpu")
         and gui.get("failed") == {}
         # A window that loads MLX would take ten times the memory.
         and gui.get("loaded") == ["PySide6"]

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import subprocess
 import threading
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class OwnedEngine:
 
     process: "subprocess.Popen[bytes]"
     address: Address
+    owner_key: str = ""
+    """Lets its owner in whatever keys come and go; never shown to anybody."""
 
     def is_alive(self) -> bool:
         """Return True while the process runs."""
@@ -93,9 +96,10 @@ def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEng
             # A Ctrl-C in the terminal must reach the engine only through its owner.
             start_new_session=True,
         )
-    line = _first_exchange(process, key)
+    owner_key = secrets.token_urlsafe(32)
+    line = _first_exchange(process, {"api_key": key or "", "owner_key": owner_key})
     try:
-        return OwnedEngine(process, msgspec.json.decode(line, type=Address))
+        return OwnedEngine(process, msgspec.json.decode(line, type=Address), owner_key)
     except msgspec.DecodeError:
         process.kill()
         process.wait(_STOP_S)
@@ -106,14 +110,14 @@ def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEng
         ) from None
 
 
-def _first_exchange(process: "subprocess.Popen[bytes]", key: str | None) -> bytes:
-    """Send the first line, with the key, and return the engine's first line; empty after 30 s."""
+def _first_exchange(process: "subprocess.Popen[bytes]", keys: dict[str, str]) -> bytes:
+    """Send the first line, with the keys, and return the engine's first line; empty after 30 s."""
     if process.stdin is None or process.stdout is None:
         return b""
     timer = threading.Timer(_START_S, process.kill)
     timer.start()
     try:
-        process.stdin.write(json.dumps({"api_key": key} if key else {}).encode() + b"\n")
+        process.stdin.write(json.dumps(keys).encode() + b"\n")
         process.stdin.flush()
         return process.stdout.readline()
     except BrokenPipeError:

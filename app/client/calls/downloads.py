@@ -2,6 +2,7 @@
 
 from app.client.calls.link import Link, quote_part
 from app.wire.nouns import Download, DownloadRequest
+from app.wire.storage import MoveRequest, MoveTo
 
 
 class DownloadCalls(Link):
@@ -18,6 +19,19 @@ class DownloadCalls(Link):
     def pause_download(self, download_id: str) -> Download:
         """Pause a download; every byte stays."""
         return self.send("POST", f"/api/downloads/{quote_part(download_id)}/pause", None, Download)
+
+    def pause_downloads(self) -> None:
+        """Pause all downloads."""
+        self.request("POST", "/api/downloads/pause")
+
+    def resume_downloads(self) -> None:
+        """Go on with all downloads that are paused."""
+        self.request("POST", "/api/downloads/resume")
+
+    def move_download(self, download_id: str, to: MoveTo) -> Download:
+        """Move a queued download in the queue."""
+        path = f"/api/downloads/{quote_part(download_id)}/move"
+        return self.send("POST", path, MoveRequest(to), Download)
 
     def resume_download(self, download_id: str) -> Download:
         """Go on with a download."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -86,6 +87,12 @@ class Link:
         self, method: str, path: str, content: bytes = b"", *, timeout: float = READ_S
     ) -> bytes:
         """Return the bytes of the answer. Raises AppError for every refusal."""
+        return self.answer(method, path, content, timeout=timeout).content
+
+    def answer(
+        self, method: str, path: str, content: bytes = b"", *, timeout: float = READ_S
+    ) -> "httpx.Response":
+        """Return the whole answer. Raises AppError for every refusal."""
         import httpx2 as httpx
 
         headers = {"Content-Type": "application/json"} if content else {}
@@ -98,7 +105,7 @@ class Link:
             raise self.gone(error) from error
         if response.status_code >= 400:
             raise self.error(response)
-        return response.content
+        return response
 
     def decode(self, data: bytes, kind: type[_T]) -> _T:
         """Return JSON as `kind`. Raises WrongVersion for anything else."""
@@ -107,7 +114,7 @@ class Link:
         except msgspec.DecodeError as error:
             raise self.misread(error) from error
 
-    def misread(self, error: msgspec.DecodeError) -> WrongVersion:
+    def misread(self, error: Exception) -> WrongVersion:
         """Return the error for an answer that this client does not understand."""
         return WrongVersion(
             f"The engine at {self.url} answered something unexpected ({error}).",
@@ -132,9 +139,25 @@ class Link:
 
         if isinstance(error, httpx.ConnectTimeout | httpx.ReadTimeout):
             return EngineGone(f"The engine at {self.url} does not answer.")
+        if (reason := _tls_trouble(error)) is not None:
+            return EngineGone(
+                f"The certificate of {self.url} is not accepted: {reason}.",
+                hint="Install its authority in the keychain, or use http on a network you trust.",
+            )
         if isinstance(error, httpx.ConnectError):
             return EngineGone(f"No engine listens at {self.url}.")
         return EngineGone(f"The connection to the engine at {self.url} broke.")
+
+
+def _tls_trouble(error: BaseException | None) -> str | None:
+    """Return what is wrong with the other side's certificate, None when it is something else."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        if isinstance(error, ssl.SSLError):
+            return "it does not speak TLS there"
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def quote_part(text: str) -> str:

@@ -2,9 +2,19 @@
 
 from collections.abc import Iterator
 
-from app.client.calls.link import CONNECT_S, Link, quote_part
+from app.client.calls.link import CONNECT_S, Link, query_text, quote_part
+from app.wire.history import ServerHistory
 from app.wire.nouns import ForeignServer, Server
 from app.wire.requests import RequestRecord
+from app.wire.server_log import (
+    MAX_PIECE,
+    OFFSET_HEADER,
+    PRESENT,
+    SIZE_HEADER,
+    VERSION_HEADER,
+    LogPiece,
+    LogRun,
+)
 
 _SLICE_S = 15.0
 
@@ -51,6 +61,29 @@ class ServerCalls(Link):
         path = f"/api/servers/{quote_part(server_id)}/log?max_bytes={max_bytes}"
         return self.request("GET", path).decode("utf-8", "replace")
 
+    def server_log_piece(
+        self,
+        server_id: str,
+        *,
+        offset: int | None = None,
+        max_bytes: int = MAX_PIECE,
+        run: str = PRESENT,
+    ) -> LogPiece:
+        """Return bytes of a run's log from `offset` on; None asks for the end of the log."""
+        where = "" if offset is None else f"&offset={offset}"
+        path = f"/api/servers/{quote_part(server_id)}/log"
+        answer = self.answer("GET", f"{path}?run={quote_part(run)}&max_bytes={max_bytes}{where}")
+        facts = answer.headers
+        try:
+            begin, size = int(facts[OFFSET_HEADER]), int(facts[SIZE_HEADER])
+            return LogPiece(answer.content, begin, size, facts[VERSION_HEADER])
+        except (KeyError, ValueError) as error:
+            raise self.misread(error) from error
+
+    def server_log_runs(self, server_id: str) -> list[LogRun]:
+        """Return the runs of a server whose logs are kept, the newest first."""
+        return self.get(f"/api/servers/{quote_part(server_id)}/log/runs", list[LogRun])
+
     def foreign(self) -> list[ForeignServer]:
         """Return the model servers on the engine's computer that it did not start."""
         return self.get("/api/foreign", list[ForeignServer])
@@ -59,7 +92,17 @@ class ServerCalls(Link):
         """Ask such a server to end; returns when it is gone, up to 10 s later."""
         self.request("POST", f"/api/foreign/{quote_part(foreign_id)}/stop")
 
-    def requests(self, *, last: int = 100, server_id: str | None = None) -> list[RequestRecord]:
-        """Return the last requests at the gateway, the newest first; of one server if named."""
-        suffix = "" if server_id is None else f"&server={quote_part(server_id)}"
-        return self.get(f"/api/requests?last={last}{suffix}", list[RequestRecord])
+    def server_history(self, server_id: str, *, span_s: int) -> ServerHistory:
+        """Return a server's figures over one of `app.wire.history.SPANS_S`, up to now."""
+        path = f"/api/servers/{quote_part(server_id)}/history?span_s={span_s}"
+        return self.get(path, ServerHistory)
+
+    def requests(
+        self, *, last: int = 100, server_id: str | None = None, before: int | None = None
+    ) -> list[RequestRecord]:
+        """Return up to 1000 requests at the gateway, the newest first.
+
+        Of one server if it is named; `before`: only those with a smaller id, for the next page.
+        """
+        query = query_text(last=last, server=server_id, before=before)
+        return self.get(f"/api/requests{query}", list[RequestRecord])
