@@ -15,6 +15,7 @@ from typing import TextIO
 from PySide6.QtCore import (
     QMessageLogContext,
     QObject,
+    QSize,
     QSocketNotifier,
     QTimer,
     QtMsgType,
@@ -23,15 +24,18 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
-from app import __version__, logs, paths
+from app import __version__, environment, logs, paths
 from app.gui.instance import SingleInstance
+from app.gui.links import absolute, is_link, is_profile_file
 from app.gui.main_window import MainWindow
+from app.gui.main_window.system_events import SystemEvents
 from app.gui.theme import theme
 
 _log = logging.getLogger("gui")
 _GC_MS = 2000
 _FULL_GC_MS = 60_000
 """A closed tile or dialog is old garbage, which only a full collection finds; it takes 30 ms."""
+_ICON_SIZES = (16, 32, 48, 64, 128, 256)
 _QT_LEVELS = {
     QtMsgType.QtDebugMsg: logging.DEBUG,
     QtMsgType.QtInfoMsg: logging.INFO,
@@ -46,11 +50,12 @@ def main(argv: list[str]) -> int:
     options = _parse(argv)
     logs.set_up(paths.logs() / "app.log")
     logs.hook_exceptions("gui")
+    environment.adopt_file()
     qInstallMessageHandler(_on_qt_message)
     with (paths.logs() / "crash.log").open("a", encoding="utf-8") as crash_file:
         faulthandler.enable(crash_file)
         try:
-            return _run(options.engine, crash_file)
+            return _run(options, crash_file)
         finally:
             faulthandler.disable()
 
@@ -63,25 +68,48 @@ def make_application() -> QApplication:
     app.setApplicationName("MLX Model Manager")
     app.setApplicationVersion(__version__)
     app.setStyle("Fusion")
-    app.setWindowIcon(QIcon(str(paths.resources() / "icon.svg")))
+    app.setDesktopFileName("mlx-model-manager")
+    app.setWindowIcon(_window_icon())
     app.styleHints().colorSchemeChanged.connect(theme().refresh)
     return app
+
+
+def _window_icon() -> QIcon:
+    icon = QIcon()
+    for size in _ICON_SIZES:
+        icon.addFile(str(paths.resources() / f"icons/app/{size}.png"), QSize(size, size))
+    return icon
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mlx-model-manager")
     parser.add_argument("--engine", metavar="URL", help="use the engine at this address")
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "targets",
+        metavar="LINK_OR_FILE",
+        nargs="*",
+        help="an mlxmanager: link to follow, or a .mlxprofile file to import",
+    )
+    options = parser.parse_args(argv)
+    for target in options.targets:
+        if not (is_link(target) or is_profile_file(target)):
+            parser.error(f"{target} is no mlxmanager: link and no .mlxprofile file")
+    options.targets = [absolute(target) for target in options.targets]
+    return options
 
 
-def _run(url: str | None, crash_file: TextIO) -> int:
+def _run(options: argparse.Namespace, crash_file: TextIO) -> int:
     app = make_application()
     app.setQuitOnLastWindowClosed(False)
     instance = SingleInstance()
-    if not instance.claim():
+    if not instance.claim(options.targets):
         return 0
-    window = MainWindow(url)
+    window = MainWindow(options.engine)
+    window.open_targets(options.targets)
     instance.raise_wanted.connect(window.come_to_front)
+    instance.open_wanted.connect(window.open_targets)
+    # Before the next line: at the end it must let Qt's own Quit through.
+    app.installEventFilter(SystemEvents(app, window))
     window.closed.connect(app.quit)
     _quit_on_signals(app, window)
     _collect_in_gui_thread(app)

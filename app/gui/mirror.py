@@ -38,10 +38,15 @@ class Series:
     def __init__(self) -> None:
         self._rings: dict[str, deque[float]] = {}
         self._latest: dict[str, float | None] = {}
+        self._times: deque[float] = deque([nan] * HISTORY, maxlen=HISTORY)
 
-    def append(self, values: dict[str, float | None]) -> None:
-        """Add one tick; a metric that is missing from `values` becomes a gap."""
+    def append(self, values: dict[str, float | None], at: float = nan) -> None:
+        """Add one tick; a metric that is missing from `values` becomes a gap.
+
+        `at` is when it was taken, in seconds since the epoch by the engine's clock.
+        """
         self._latest = values
+        self._times.append(at)
         for name in self._rings.keys() | values.keys():
             ring = self._rings.get(name)
             if ring is None:
@@ -57,10 +62,15 @@ class Series:
         """Return HISTORY values, oldest first; NaN where nothing is known."""
         return self._rings.get(name) or [nan] * HISTORY
 
+    def times(self) -> Sequence[float]:
+        """Return when the values of a history were taken, as `append` was told."""
+        return self._times
+
     def clear(self) -> None:
         """Forget everything: a new process starts with an empty history."""
         self._rings.clear()
         self._latest = {}
+        self._times = deque([nan] * HISTORY, maxlen=HISTORY)
 
 
 class Mirror(QObject):
@@ -197,5 +207,5 @@ class Mirror(QObject):
         self.machine = event.machine
         for server_id, series in self.series.items():
             if (values := event.values.get(server_id)) is not None:
-                series.append(values)
+                series.append(values, event.at)
         self.sampled.emit(event)

@@ -78,6 +78,7 @@ _ROLES: Final[dict[str, tuple[int, QFont.Weight]]] = {
     "secondary": (12, _WEIGHT.Normal),
     "secondary_strong": (12, _WEIGHT.DemiBold),
     "label": (11, _WEIGHT.Medium),
+    "label_strong": (11, _WEIGHT.DemiBold),
     "value": (19, _WEIGHT.DemiBold),
     "small_value": (13, _WEIGHT.DemiBold),
     "hint": (10, _WEIGHT.DemiBold),
@@ -230,9 +231,16 @@ QLineEdit#searchField {{ min-height: 30px; max-height: 30px; border-radius: 8px;
 QLineEdit#searchField:focus {{ min-height: 28px; max-height: 28px; }}
 QLabel#keyHint {{ background: {t.chip}; color: {t.tx2}; border-radius: 4px; padding: 2px 6px; }}
 QToolButton#searchClear {{ background: transparent; border: none; padding: 0; }}
-QPushButton#modelsSort {{ min-height: 30px; max-height: 30px; min-width: 30px; max-width: 30px; padding: 0; border-radius: 8px; }}
-QPushButton#modelsSort:focus {{ min-height: 28px; max-height: 28px; min-width: 28px; max-width: 28px; }}
-QPushButton#modelsSort::menu-indicator {{ image: none; width: 0; }}
+QPushButton#modelsSort, QPushButton#modelsFilter {{ min-height: 30px; max-height: 30px; min-width: 30px; max-width: 30px; padding: 0; border-radius: 8px; }}
+QPushButton#modelsSort:focus, QPushButton#modelsFilter:focus {{ min-height: 28px; max-height: 28px; min-width: 28px; max-width: 28px; }}
+QPushButton#modelsSort::menu-indicator, QPushButton#modelsFilter::menu-indicator {{ image: none; width: 0; }}
+QPushButton#filterClear {{ color: {t.tx2}; }}
+QToolButton#filterChip {{
+    background: {t.card}; color: {t.tx2}; border: 1px solid {t.line2}; border-radius: 12px; padding: 0 9px;
+}}
+QToolButton#filterChip:hover {{ background: {t.hover}; color: {t.tx}; }}
+QToolButton#filterChip:checked {{ background: {t.accs}; color: {t.acc}; border-color: {t.acc}; padding: 0 7px 0 9px; }}
+QToolButton#filterChip:focus {{ border: 2px solid {t.acc}; padding: 0 8px; }}
 QFrame#settingsBar {{ background: {t.side}; border: none; border-bottom: 1px solid {t.line}; }}
 QToolButton#settingsTab {{
     background: transparent; color: {t.tx2}; border: 1px solid transparent; border-radius: 8px; padding: 6px 7px;
@@ -241,6 +249,14 @@ QToolButton#settingsTab:hover {{ background: {t.hover}; }}
 QToolButton#settingsTab:checked {{ background: {t.card}; color: {t.acc}; border-color: {t.line2}; }}
 QToolButton#settingsTab:focus {{ border: 2px solid {t.acc}; padding: 5px 6px; }}
 QFrame#settingsCard {{ background: {t.card}; border: 1px solid {t.line}; border-radius: 10px; }}
+QCheckBox#importTick {{ spacing: 8px; color: {t.tx}; }}
+QCheckBox#importTick:disabled {{ color: {t.tx3}; }}
+QCheckBox#importTick::indicator {{ width: 14px; height: 14px; border: 1px solid {t.tx3}; border-radius: 4px; background: {t.field}; }}
+QCheckBox#importTick::indicator:checked {{ background: {t.fill}; border-color: {t.fill}; image: url("{_tick("selected")}"); }}
+QCheckBox#importTick::indicator:focus {{ border: 2px solid {t.acc}; width: 12px; height: 12px; }}
+QCheckBox#importTick::indicator:checked:focus {{ border: 2px solid {t.tx}; }}
+QCheckBox#importTick::indicator:disabled {{ background: {t.win}; border-color: {t.line2}; }}
+QFrame#importConsent {{ background: {t.warns}; border: none; border-radius: 8px; }}
 QFrame#settingsLine {{ background: {t.line}; border: none; margin: 0 16px; }}
 QLabel#settingHelp, QLabel#aboutSecondary {{ color: {t.tx2}; }}
 QLabel#settingError {{ color: {t.bad}; }}
@@ -261,8 +277,12 @@ QListView#modelMatches::item, QComboBox#popUp QAbstractItemView::item {{
 }}
 QListView#modelMatches::item:selected, QListView#modelMatches::item:hover,
 QComboBox#popUp QAbstractItemView::item:selected {{ background: {t.fill}; color: {t.on_fill}; }}
+QListWidget#engineList {{ background: {t.field}; border: 1px solid {t.line2}; border-radius: 7px; outline: none; }}
+QListWidget#engineList::item {{ color: {t.tx}; padding: 0 8px; border-radius: 5px; margin: 1px; }}
+QListWidget#engineList::item:selected {{ background: {t.fill}; color: {t.on_fill}; }}
 QListView#profileList {{ background: {t.card}; border: 1px solid {t.line2}; outline: none; }}
 QGraphicsView#sparkView {{ background: transparent; border: none; }}
+QScrollArea#settingsScroll, QWidget#settingsPage {{ background: {t.win}; border: none; }}
 QScrollArea#profileFormScroll, QWidget#profileFormPage {{ background: {t.win}; }}
 QFrame#profileFormFoot {{ background: {t.card}; border: none; border-top: 1px solid {t.line}; }}
 QPlainTextEdit#logText {{ padding: 6px; }}
@@ -270,6 +290,20 @@ QPlainTextEdit#logText:focus {{ padding: 5px; }}
 QPushButton#headerIcon {{ padding: 0; }}
 QScrollArea#tileScroll, QWidget#tileGrid {{ background: transparent; }}
 QFrame#inspector {{ background: {t.win}; border: none; }}
+QScrollArea#inspectorScroll, QWidget#inspectorBody {{ background: {t.win}; border: none; }}
+QTextBrowser#markdownView {{ background: transparent; border: none; padding: 0; }}
+QTableView#requestTable {{ background: {t.win}; border: none; outline: none; selection-background-color: {t.accs}; selection-color: {t.tx}; }}
+QTableView#requestTable::item {{ padding: 0 6px; border: none; border-bottom: 1px solid {t.line}; }}
+QTableView#requestTable::item:hover {{ background: {t.hover}; }}
+QTableView#requestTable::item:selected {{ background: {t.accs}; color: {t.tx}; }}
+QTableView#requestTable QHeaderView {{ background: {t.win}; border: none; }}
+QTableView#requestTable QHeaderView::section {{
+    background: {t.win}; color: {t.tx2}; border: none; border-bottom: 1px solid {t.line}; padding: 0 9px;
+}}
+QPlainTextEdit#promptField {{ padding: 3px 8px; border-radius: 8px; }}
+QPlainTextEdit#promptField:focus {{ padding: 2px 7px; }}
+QPlainTextEdit#snippet {{ padding: 8px 10px; }}
+QPlainTextEdit#snippet:focus {{ padding: 7px 9px; }}
 QSplitter::handle {{ background: {t.line}; }}
 QDialog {{ background: {t.win}; }}
 """

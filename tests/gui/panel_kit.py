@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.mirror import LinkState, Mirror
+from app.gui.panels.compact_row import CompactRow
 from app.gui.panels.server_tile import ServerTile
 from app.gui.panels.servers_panel import ServersPanel
 from app.wire.events import MachineSample, Removed, Samples, SampleValues, Snapshot, Upsert
@@ -68,16 +69,29 @@ class Engine:
         """Do what the window does when the stream ends."""
         self.mirror.set_link(LinkState.STALE, "No engine listens.", time.time())
 
-    def sample(self, values: dict[str, SampleValues], used: float = 32.5 * GIB) -> None:
+    def sample(
+        self,
+        values: dict[str, SampleValues],
+        used: float = 32.5 * GIB,
+        *,
+        at: float | None = None,
+    ) -> None:
         self.seq += 1
         machine = MachineSample(64 * GIB, int(used))
-        self.mirror.apply(Samples(self.seq, time.time(), machine, values))
+        self.mirror.apply(Samples(self.seq, at or time.time(), machine, values))
 
 
 def panel_of(
-    qtbot: QtBot, engine: Engine, *, size: tuple[int, int] = (1000, 860), plots: bool = False
+    qtbot: QtBot,
+    engine: Engine,
+    *,
+    size: tuple[int, int] = (1000, 860),
+    plots: bool = False,
+    rows: bool | None = False,
 ) -> ServersPanel:
+    """Show a panel. `rows`: compact rows or tiles, None for what the number of servers asks for."""
     panel = ServersPanel(engine.mirror)
+    panel.board.choose_rows(rows)
     qtbot.addWidget(panel)
     panel.resize(*size)
     panel.show()
@@ -90,8 +104,14 @@ def panel_of(
 
 def tile_of(panel: ServersPanel, server_id: str = "coding") -> ServerTile:
     tile = panel.tile(server_id)
-    assert tile is not None
+    assert isinstance(tile, ServerTile)
     return tile
+
+
+def row_of(panel: ServersPanel, server_id: str = "coding") -> CompactRow:
+    row = panel.tile(server_id)
+    assert isinstance(row, CompactRow)
+    return row
 
 
 def button(parent: QWidget, text: str) -> QPushButton:

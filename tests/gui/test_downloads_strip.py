@@ -10,8 +10,8 @@ from app.gui.delegates.download_tile import DownloadAction
 from app.gui.main import make_application
 from app.gui.mirror import LinkState, Mirror
 from app.gui.models.download_list import DownloadList
+from app.gui.models.hub_text import hub_id
 from app.gui.models.model_list import Role
-from app.gui.panels.hub_offer import hub_id
 from app.gui.panels.models_panel import ModelsPanel
 from app.wire.errors import ErrorCode
 from app.wire.nouns import Download, DownloadState, Failure, Model, ModelSource
@@ -73,17 +73,42 @@ def test_models_02_download_of_a_row_far_down_is_seen_at_once_and_its_tile_hidde
     assert len(shown(panel.view.model())) == 59
 
 
-def test_models_02_list_keeps_its_rows_in_place_while_a_download_comes_and_goes(
+def test_models_02_rows_stay_on_the_screen_while_a_download_comes_and_goes(
     panel: ModelsPanel, mirror: Mirror, qtbot: QtBot
 ) -> None:
     panel.view.verticalScrollBar().setValue(2000)
-    top = panel.view.indexAt(QPoint(20, 40)).data(Role.MODEL).id
+    before = tops(panel)
     put(mirror, download(59))
-    qtbot.waitUntil(lambda: panel.downloads.isVisible())
-    assert panel.view.indexAt(QPoint(20, 40)).data(Role.MODEL).id == top
+    assert panel.downloads.isVisible()
+    after = tops(panel)
+    assert len(after) > 4
+    assert all(before[name] == top for name, top in after.items())
     put(mirror)
     assert not panel.downloads.isVisible()
-    assert panel.view.indexAt(QPoint(20, 40)).data(Role.MODEL).id == top
+    assert tops(panel) == before
+
+
+@pytest.mark.parametrize("place", [0, 1, 3, 5])
+def test_models_02_download_of_a_row_in_view_moves_only_what_closes_its_gap(
+    panel: ModelsPanel, mirror: Mirror, place: int
+) -> None:
+    panel.view.verticalScrollBar().setValue(2000)
+    before = tops(panel)
+    number = int(list(before)[place].split("-")[2])
+    put(mirror, download(number))
+    moves = [top - before[name] for name, top in tops(panel).items() if name in before]
+    # The tile is as high as a row: it goes to the top, and only the rows between make room.
+    assert set(moves) <= {0, 92, -92}
+    assert moves.count(0) >= len(moves) / 2
+
+
+def tops(panel: ModelsPanel) -> dict[str, int]:
+    """Return where each row in view begins on the screen."""
+    view = panel.view
+    view.grab()
+    indexes = [view.model().index(row, 0) for row in view.visible_rows()]
+    origin = view.viewport().mapTo(panel, QPoint(0, 0)).y()
+    return {i.data(Role.MODEL).id: origin + view.visualRect(i).top() for i in indexes}
 
 
 def test_end_of_a_download_shows_its_model_in_the_same_frame(
@@ -98,7 +123,7 @@ def test_end_of_a_download_shows_its_model_in_the_same_frame(
 
 def test_strip_is_at_most_three_tiles_high(panel: ModelsPanel, mirror: Mirror) -> None:
     put(mirror, *(download(n) for n in range(7)))
-    assert panel.downloads.height() == 3 * 84
+    assert panel.downloads.height() == 3 * 92
     assert panel.downloads.view.verticalScrollBar().maximum() > 0
 
 
@@ -180,20 +205,6 @@ def test_buttons_ask_for_what_they_show(
 )
 def test_hub_id_is_read_from_ids_and_addresses(text: str, expected: str | None) -> None:
     assert hub_id(text) == expected
-
-
-def test_typed_id_offers_a_download_that_enter_accepts(
-    panel: ModelsPanel, mirror: Mirror, qtbot: QtBot
-) -> None:
-    wanted: list[str] = []
-    panel.download_requested.connect(wanted.append)
-    panel.search.setFocus()
-    qtbot.keyClicks(panel.search, "mlx-community/New-4bit")
-    assert panel.offer.isVisible()
-    qtbot.keyClick(panel.search, Qt.Key.Key_Return)
-    assert wanted == ["mlx-community/New-4bit"]
-    panel.search.setText(model(3).id)
-    assert not panel.offer.isVisible()
 
 
 def test_model_holds_to_the_rules_of_qt(mirror: Mirror) -> None:

@@ -29,7 +29,6 @@ def collector(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for timer in set(app.findChildren(QTimer)) - before:
         timer.stop()
         timer.deleteLater()
-    gc.enable()
     gc.unfreeze()
 
 

@@ -4,6 +4,7 @@ import re
 import threading
 import tomllib
 from collections import Counter
+from typing import Any
 
 import psutil
 import pytest
@@ -22,7 +23,6 @@ from PySide6.QtWidgets import (
 from window_kit import LEFT, START_S, TINY, Desk, Heartbeat, is_gone, write_profile
 
 from app.gui.dialogs.about import AboutDialog
-from app.gui.dialogs.log_view import LogView
 from app.gui.dialogs.profile_form import ProfileForm
 from app.gui.dialogs.settings import SettingsDialog
 from app.gui.main_window.commands import MENUS
@@ -63,8 +63,9 @@ def test_card_02_models_are_a_list_view_on_a_filter_proxy(desk: Desk) -> None:
     assert proxy.rowCount() == len(desk.mirror.models)
     desk.keys("Ctrl+F")
     desk.write("tiny chat")
-    names = [proxy.index(row, 0).data(Role.MODEL).name for row in range(proxy.rowCount())]
-    assert names == ["Tiny-Chat-4bit"]
+    found = [proxy.index(row, 0).data(Role.MODEL) for row in range(proxy.rowCount())]
+    # Below stands what the hub says, which these tests do not reach.
+    assert [model.name for model in found if model is not None] == ["Tiny-Chat-4bit"]
 
 
 def test_card_03_profiles_are_a_combo_box_with_a_completer(desk: Desk) -> None:
@@ -371,7 +372,7 @@ def test_run_on_an_installed_model_makes_a_profile_and_starts_it(desk: Desk) -> 
     desk.write("tiny")
     desk.keys("Down")
     assert QApplication.focusWidget() is panel.view
-    desk.keys("Return")
+    desk.keys("Ctrl+Shift+Return")
     desk.until_state("tiny-chat-4bit", READY)
     saved = tomllib.loads((desk.home / "profiles" / "tiny-chat-4bit.toml").read_text())
     assert saved["model"] == TINY
@@ -384,7 +385,7 @@ def test_run_on_an_installed_model_makes_a_profile_and_starts_it(desk: Desk) -> 
     desk.until_state("tiny-chat-4bit", STOPPED)
     # A second Run starts the same profile.
     desk.keys("Ctrl+1")
-    desk.keys("Return")
+    desk.keys("Ctrl+Shift+Return")
     desk.until_state("tiny-chat-4bit", READY)
     (desk.home / "profiles" / "tiny-chat-4bit.toml").unlink()
 
@@ -457,10 +458,12 @@ def test_card_08_shortcuts_start_restart_log_copy_stop_and_remove(desk: Desk) ->
     assert engine is not None
     assert QApplication.clipboard().text() == f"{engine.gateway_url}/v1"
     desk.keys("Ctrl+Shift+L")
-    desk.until(lambda: desk.has_dialog(LogView))
-    view = desk.dialog(LogView)
-    desk.until(lambda: "Starting httpd" in view.text_view.toPlainText())
-    view.close()
+    page: Any = desk.window.parts.inspector.page
+    assert (page.title, page.tab) == ("Demo", "log")
+    lines = page.current().lines
+    desk.until(lambda: any("Starting httpd" in text for text in lines.visible_texts()))
+    desk.keys("Escape")
+    assert desk.window.parts.inspector.page is None
     first = desk.pid("demo")
     desk.keys("Ctrl+R")
     desk.until(lambda: desk.state("demo") is READY and desk.pid("demo") != first, START_S)

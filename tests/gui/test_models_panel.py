@@ -27,7 +27,8 @@ from pytestqt.qtbot import QtBot
 
 from app.gui.delegates.model_tile import ModelTile
 from app.gui.mirror import LinkState, Mirror
-from app.gui.models.model_list import Role, SortOrder
+from app.gui.models.model_list import MIME, Role
+from app.gui.models.model_rows import SortOrder
 from app.gui.panels.models_panel import ModelsPanel
 from app.gui.theme import theme
 from app.gui.widgets.list_view import ListView
@@ -127,7 +128,7 @@ def option_of(view: ListView, index: QModelIndex) -> QStyleOptionViewItem:
 def run_button(panel: ModelsPanel, index: QModelIndex) -> QPoint:
     tile = panel.view.itemDelegate()
     assert isinstance(tile, ModelTile)
-    return tile.button_rect(option_of(panel.view, index)).center().toPoint()
+    return tile.button_rect(option_of(panel.view, index), index).center().toPoint()
 
 
 def shown_texts(panel: ModelsPanel) -> list[str]:
@@ -457,26 +458,42 @@ def test_run_pressed_and_released_elsewhere_does_nothing(qtbot: QtBot) -> None:
         qtbot.mouseRelease(port, LEFT, pos=button + QPoint(0, 92))
 
 
-def test_double_click_runs_once_on_tile_and_on_button(qtbot: QtBot) -> None:
+def test_double_click_inspects_on_the_tile_and_runs_once_on_its_button(qtbot: QtBot) -> None:
     panel, _ = open_panel(qtbot, make_models(5))
     asked: list[str] = []
-    panel.run_requested.connect(asked.append)
-    index = index_of(panel, "Model-00001-4bit")
-    for place in (panel.view.visualRect(index).center(), run_button(panel, index)):
+    panel.run_requested.connect(lambda i: asked.append(f"run {i}"))
+    panel.inspect_requested.connect(lambda i: asked.append(f"inspect {i}"))
+    index, port = index_of(panel, "Model-00001-4bit"), panel.view.viewport()
+    places = {"inspect": panel.view.visualRect(index).center(), "run": run_button(panel, index)}
+    for wish, place in places.items():
         asked.clear()
-        port = panel.view.viewport()
         qtbot.mouseClick(port, LEFT, pos=place)
         qtbot.mouseDClick(port, LEFT, pos=place)
-        assert asked == ["mlx-community/Model-00001-4bit"]
+        assert asked == [f"{wish} mlx-community/Model-00001-4bit"]
 
 
 @pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter])
-def test_enter_runs_the_current_model(qtbot: QtBot, key: Qt.Key) -> None:
+def test_enter_inspects_the_current_model_and_runs_nothing(qtbot: QtBot, key: Qt.Key) -> None:
     panel, _ = open_panel(qtbot, make_models(5))
     panel.view.setCurrentIndex(index_of(panel, "Model-00003-4bit"))
-    with qtbot.waitSignal(panel.run_requested) as asked:
+    with (
+        qtbot.assertNotEmitted(panel.run_requested),
+        qtbot.waitSignal(panel.inspect_requested) as asked,
+    ):
         qtbot.keyClick(panel.view, key)
     assert asked.args == ["mlx-community/Model-00003-4bit"]
+
+
+def test_space_and_click_only_select(qtbot: QtBot) -> None:
+    panel, _ = open_panel(qtbot, make_models(5))
+    asked: list[str] = []
+    for signal in (panel.run_requested, panel.inspect_requested):
+        signal.connect(asked.append)
+    place = panel.view.visualRect(index_of(panel, "Model-00002-4bit")).center()
+    qtbot.mouseClick(panel.view.viewport(), LEFT, pos=place)
+    qtbot.keyClick(panel.view, Qt.Key.Key_Space)
+    assert current(panel) == "Model-00002-4bit"
+    assert asked == []
 
 
 @pytest.mark.parametrize(
@@ -486,15 +503,14 @@ def test_enter_runs_the_current_model(qtbot: QtBot, key: Qt.Key) -> None:
 def test_model_in_use_offers_no_second_run(qtbot: QtBot, state: ServerState) -> None:
     panel, mirror = open_panel(qtbot, make_models(3))
     index = index_of(panel, "Model-00001-4bit")
+    place = run_button(panel, index)
     upsert(mirror, "server", server_for("Model-00001-4bit", state))
     assert index.data(Role.ACTIVITY) == state
-    panel.view.setCurrentIndex(index)
     with qtbot.assertNotEmitted(panel.run_requested):
-        qtbot.mouseClick(panel.view.viewport(), LEFT, pos=run_button(panel, index))
-        qtbot.keyClick(panel.view, Qt.Key.Key_Return)
+        qtbot.mouseClick(panel.view.viewport(), LEFT, pos=place)
     mirror.apply(Removed(3, "server", "p-Model-00001-4bit"))
     with qtbot.waitSignal(panel.run_requested):
-        qtbot.keyClick(panel.view, Qt.Key.Key_Return)
+        qtbot.mouseClick(panel.view.viewport(), LEFT, pos=place)
 
 
 @pytest.mark.parametrize(
@@ -528,24 +544,33 @@ def test_models_of_a_lost_engine_cannot_be_run_until_it_is_back(qtbot: QtBot) ->
     assert panel.view.viewport().grab().toImage() != before
     with qtbot.assertNotEmitted(panel.run_requested):
         qtbot.mouseClick(panel.view.viewport(), LEFT, pos=run_button(panel, index))
-        qtbot.keyClick(panel.view, Qt.Key.Key_Return)
     run = next(a for a in open_menu(panel, index).actions() if a.text() == "Run")
     assert not run.isEnabled()
     mirror.set_link(LinkState.LIVE)
     with qtbot.waitSignal(panel.run_requested):
-        qtbot.keyClick(panel.view, Qt.Key.Key_Return)
+        qtbot.mouseClick(panel.view.viewport(), LEFT, pos=run_button(panel, index))
 
 
 def test_broken_model_cannot_be_run_and_says_why(qtbot: QtBot) -> None:
+    healthy, _ = open_panel(qtbot, make_models(1))
+    place = run_button(healthy, healthy.view.model().index(0, 0))
     panel, _ = open_panel(qtbot, [make_model("Broken", problem="A file is missing.")])
     index = index_of(panel, "Broken")
-    panel.view.setCurrentIndex(index)
     with qtbot.assertNotEmitted(panel.run_requested):
-        qtbot.mouseClick(panel.view.viewport(), LEFT, pos=run_button(panel, index))
-        qtbot.mouseDClick(panel.view.viewport(), LEFT, pos=QPoint(60, 20))
-        qtbot.keyClick(panel.view, Qt.Key.Key_Return)
+        qtbot.mouseClick(panel.view.viewport(), LEFT, pos=place)
+        qtbot.mouseDClick(panel.view.viewport(), LEFT, pos=place)
     assert "A file is missing." in index.data(Qt.ItemDataRole.ToolTipRole)
     assert "cannot run: A file is missing." in index.data(Qt.ItemDataRole.AccessibleTextRole)
+
+
+def test_dragged_row_carries_the_id_of_its_model(qtbot: QtBot) -> None:
+    panel, _ = open_panel(qtbot, [*make_models(2), make_model("Broken", problem="No.")])
+    index = index_of(panel, "Model-00001-4bit")
+    data = panel.view.model().mimeData([index])
+    assert bytes(data.data(MIME).data()) == b"mlx-community/Model-00001-4bit"
+    assert index.flags() & Qt.ItemFlag.ItemIsDragEnabled
+    assert not index_of(panel, "Broken").flags() & Qt.ItemFlag.ItemIsDragEnabled
+    assert panel.view.dragEnabled()
 
 
 def test_pointer_becomes_a_hand_on_run_only(qtbot: QtBot) -> None:
@@ -580,7 +605,9 @@ def test_context_menu_asks_for_each_action(qtbot: QtBot) -> None:
     signals = {
         "Run": panel.run_requested,
         "New profile…": panel.new_profile_requested,
+        "Inspect": panel.inspect_requested,
         "Copy id": panel.copy_id_requested,
+        "Open on Hugging Face": panel.open_page_requested,
     }
     for text, signal in signals.items():
         menu = open_menu(panel, index)
@@ -602,7 +629,9 @@ def test_menu_key_opens_the_menu_of_the_current_row_without_reveal(qtbot: QtBot)
     panel.view.setCurrentIndex(index_of(panel, "Model-00002-4bit"))
     menu = open_menu(panel, index_of(panel, "Model-00000-4bit"), by_key=True)
     texts = [action.text() for action in menu.actions() if action.text()]
-    assert texts == ["Run", "New profile…", "Copy id", "Delete…"]
+    assert texts == [
+        "Run", "New profile…", "Inspect", "Copy id", "Open on Hugging Face", "Delete…"
+    ]  # fmt: skip
     with qtbot.waitSignal(panel.copy_id_requested) as asked:
         choose(menu, "Copy id")
     assert asked.args == ["mlx-community/Model-00002-4bit"]
@@ -648,7 +677,7 @@ def test_models_keep_the_rules_of_qt_through_changes(qtbot: QtBot) -> None:
     panel.search.setText("1")
     panel.search.clear()
     for order in SortOrder:
-        proxy.set_order(order)  # type: ignore[attr-defined]
+        proxy.sourceModel().set_order(order)  # type: ignore[attr-defined]
     fill(mirror, [])
     assert len(testers) == 2
     assert names(panel) == []

@@ -1,58 +1,17 @@
-"""The profile form and the log window, as a user fills and reads them."""
+"""The profile form, as a user fills it."""
 
 import pytest
+from form_kit import MODELS, OPTIONS, RUNTIME, field, form, texts
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QComboBox, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.gui.dialogs.log_view import LogView
 from app.gui.dialogs.option_row import parse_option
 from app.gui.dialogs.profile_form import ProfileForm
 from app.gui.theme import theme
 from app.gui.widgets.switch import Switch
-from app.wire.nouns import Model, ModelSource, Profile, ProfileDraft, ProfileFault
-from app.wire.options import Option, OptionKind, RuntimeInfo
+from app.wire.nouns import Profile, ProfileDraft, ProfileFault
 from app.wire.policy import ON_CRASH
-
-K = OptionKind
-OPTIONS = (
-    Option("max_tokens", "--max-tokens", K.INT, "Longest answer", "How long.", default=512,
-           minimum=1, maximum=1_000_000, unit="tokens", group="Answers", is_basic=True),
-    Option("temp", "--temp", K.FLOAT, "Temperature", "How wild.", default=0.0, minimum=0.0,
-           maximum=5.0, group="Answers", is_basic=True),
-    Option("top_k", "--top-k", K.INT, "Top k", "Only so many.", default=0, minimum=0,
-           group="Answers"),
-    Option("args", "--args", K.JSON, "Arguments", "For the template.", group="Prompt"),
-    Option("trust", "--trust", K.FLAG, "Trust code", "Runs code.", default=False, group="Model"),
-    Option("cache", "--cache", K.SIZE, "Cache", "Memory.", group="Model"),
-    Option("level", "--level", K.CHOICE, "Log detail", "How much.", default="INFO",
-           choices=("INFO", "DEBUG"), group="Log"),
-)  # fmt: skip
-RUNTIME = RuntimeInfo("mlx_lm", "mlx-lm", "0.32.2", OPTIONS)
-MODELS = [
-    Model("mlx-community/Qwen3-4B-4bit", "Qwen3-4B-4bit", "mlx-community", ModelSource.HUB, "/a",
-          1),
-    Model("mlx-community/Broken", "Broken", "mlx-community", ModelSource.HUB, "/b", 1,
-          problem="It has no weights."),
-]  # fmt: skip
-
-
-def form(qtbot: QtBot, profile: Profile | None = None) -> ProfileForm:
-    dialog = ProfileForm(RUNTIME, profile, MODELS)
-    qtbot.addWidget(dialog)
-    dialog.show()
-    qtbot.waitExposed(dialog)
-    return dialog
-
-
-def field(dialog: ProfileForm, name: str) -> QLineEdit:
-    control = dialog.rows[name].control
-    assert isinstance(control, QLineEdit)
-    return control
-
-
-def texts(dialog: ProfileForm) -> list[str]:
-    return [label.text() for label in dialog.findChildren(QLabel) if label.isVisible()]
 
 
 def save(qtbot: QtBot, dialog: ProfileForm) -> ProfileDraft:
@@ -226,45 +185,3 @@ def test_option_text_is_read_as_people_write_it(name: str, text: str, value: obj
 def test_option_text_with_odd_grouping_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="Enter a whole number from 1 to 1,000,000"):
         parse_option(OPTIONS[0], text)
-
-
-def log(qtbot: QtBot, lines: int) -> LogView:
-    view = LogView("coding", "Coding assistant")
-    qtbot.addWidget(view)
-    view.set_text("".join(f"line {n}\n" for n in range(lines)))
-    view.show()
-    qtbot.waitExposed(view)
-    return view
-
-
-def test_log_follows_the_end_until_the_user_scrolls_up(qtbot: QtBot) -> None:
-    view = log(qtbot, 200)
-    bar = view.text_view.verticalScrollBar()
-    view.set_text("".join(f"line {n}\n" for n in range(300)))
-    assert bar.value() == bar.maximum()
-    bar.triggerAction(bar.SliderAction.SliderPageStepSub)
-    place = bar.value()
-    view.set_text("".join(f"line {n}\n" for n in range(400)))
-    assert not view.follow_box.isChecked()
-    assert bar.value() == place
-    bar.triggerAction(bar.SliderAction.SliderToMaximum)
-    assert view.follow_box.isChecked()
-
-
-def test_log_asks_for_its_server_while_visible_only(qtbot: QtBot) -> None:
-    view = LogView("coding", "Coding assistant")
-    qtbot.addWidget(view)
-    with qtbot.waitSignal(view.refresh_wanted, timeout=1000) as blocker:
-        view.show()
-    assert blocker.args == ["coding"]
-    view._timer.setInterval(5)
-    with qtbot.waitSignal(view.refresh_wanted, timeout=1000):
-        pass
-    view.hide()
-    assert not view._timer.isActive()
-
-
-def test_log_copy_all_puts_the_text_on_the_clipboard(qtbot: QtBot) -> None:
-    view = log(qtbot, 3)
-    qtbot.mouseClick(view.copy_button, Qt.MouseButton.LeftButton)
-    assert QApplication.clipboard().text() == "line 0\nline 1\nline 2\n"

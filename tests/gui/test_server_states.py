@@ -86,12 +86,9 @@ def test_backing_off_tile_counts_down_and_tells_the_reason(qtbot: QtBot) -> None
 
 @pytest.mark.parametrize(
     ("text", "signal"),
-    [("Start now", "start_requested"), ("Show log", "log_requested"),
-     ("Stop trying", "stop_requested")],
-)  # fmt: skip
-def test_backing_off_tile_offers_a_start_the_log_and_an_end(
-    qtbot: QtBot, text: str, signal: str
-) -> None:
+    [("Start now", "start_requested"), ("Stop trying", "stop_requested")],
+)
+def test_backing_off_tile_offers_a_start_and_an_end(qtbot: QtBot, text: str, signal: str) -> None:
     panel = panel_of(qtbot, Engine(backing_off()))
     with qtbot.waitSignal(getattr(panel, signal), timeout=1000) as asked:
         qtbot.mouseClick(button(tile_of(panel), text), LEFT)
@@ -205,7 +202,7 @@ def test_lost_engine_takes_no_start_in_the_empty_panel(qtbot: QtBot) -> None:
 
 
 @pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter])
-def test_enter_on_a_stopped_tile_starts_it_and_does_nothing_to_others(
+def test_enter_starts_a_stopped_server_and_opens_the_overview_of_others(
     qtbot: QtBot, key: Qt.Key
 ) -> None:
     engine = Engine(server("coding", state=ServerState.STOPPED), server("chat"))
@@ -215,9 +212,13 @@ def test_enter_on_a_stopped_tile_starts_it_and_does_nothing_to_others(
     with qtbot.waitSignal(panel.start_requested, timeout=1000) as asked:
         qtbot.keyClick(tile, key)
     assert asked.args == ["coding"]
-    with qtbot.assertNotEmitted(panel.start_requested):
-        qtbot.keyClick(tile, key)
-        qtbot.keyClick(tile_of(panel, "chat"), key)
+    for press_on in (tile, tile_of(panel, "chat")):
+        with (
+            qtbot.assertNotEmitted(panel.start_requested),
+            qtbot.waitSignal(panel.inspect_requested, timeout=1000) as opened,
+        ):
+            qtbot.keyClick(press_on, key)
+        assert opened.args == [press_on.server.id, "overview"]
 
 
 def test_arrow_down_reaches_the_end_of_a_last_row_that_is_not_full(qtbot: QtBot) -> None:
@@ -262,14 +263,15 @@ def test_menu_offers_what_the_state_allows(
     panel = panel_of(qtbot, Engine(server("chat"), server("coding", state=state)))
     menu = menu_of(panel)
     assert panel.selected_id() == "coding"
-    always = {"Show log", "Copy address", "Edit profile…"}
-    assert {text for text, is_open in entries(menu).items() if is_open} == able | always
+    always = {"Overview", "Show log", "Connect a program…", "Copy address", "Edit profile…"}
+    able = able | ({"Try it…"} if state.serves else set[str]()) | always
+    assert {text for text, is_open in entries(menu).items() if is_open} == able
     menu.close()
 
 
 @pytest.mark.parametrize(
     ("text", "signal"),
-    [("Stop", "stop_requested"), ("Restart", "restart_requested"), ("Show log", "log_requested"),
+    [("Stop", "stop_requested"), ("Restart", "restart_requested"),
      ("Copy address", "copy_url_requested"), ("Edit profile…", "edit_requested")],
 )  # fmt: skip
 def test_menu_asks_for_what_was_chosen(qtbot: QtBot, text: str, signal: str) -> None:
@@ -278,6 +280,20 @@ def test_menu_asks_for_what_was_chosen(qtbot: QtBot, text: str, signal: str) -> 
     with qtbot.waitSignal(getattr(panel, signal), timeout=1000) as asked:
         next(a for a in menu.actions() if a.text() == text).trigger()
     assert asked.args == ["coding"]
+    menu.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "tab"),
+    [("Overview", "overview"), ("Try it…", "try"), ("Show log", "log"),
+     ("Connect a program…", "connect")],
+)  # fmt: skip
+def test_menu_opens_the_inspector(qtbot: QtBot, text: str, tab: str) -> None:
+    panel = panel_of(qtbot, Engine(server()))
+    menu = menu_of(panel)
+    with qtbot.waitSignal(panel.inspect_requested, timeout=1000) as asked:
+        next(a for a in menu.actions() if a.text() == text).trigger()
+    assert asked.args == ["coding", tab]
     menu.close()
 
 

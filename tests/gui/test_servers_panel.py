@@ -261,13 +261,16 @@ def test_server_02_tile_shows_nine_items(qtbot: QtBot) -> None:
     for text, signal in (
         ("Stop", panel.stop_requested),
         ("Restart", panel.restart_requested),
-        ("Show log", panel.log_requested),
         ("Copy URL", panel.copy_url_requested),
     ):
         engine.put(server())
         with qtbot.waitSignal(signal, timeout=1000) as asked:
             qtbot.mouseClick(button(tile, text), LEFT)
         assert asked.args == ["coding"]
+    for text, tab in (("Show log", "log"), ("Try it", "try")):
+        with qtbot.waitSignal(panel.inspect_requested, timeout=1000) as asked:
+            qtbot.mouseClick(button(tile, text), LEFT)
+        assert asked.args == ["coding", tab]
 
 
 def test_tile_pressed_stop_waits_for_the_engine_and_focus_stays_in_the_tile(qtbot: QtBot) -> None:
@@ -345,13 +348,12 @@ def test_failed_tile_shows_reason_and_hint_and_what_can_be_done(qtbot: QtBot) ->
     assert not any(cell.isVisible() for cell in tile.cells.values())
     assert tile.accessibleDescription() == "The model needs 14.1 GB. Stop another server."
     assert tile.button_texts() == ["Start again", "Show log", "Dismiss"]
-    for text, signal in (
-        ("Show log", panel.log_requested),
-        ("Start again", panel.start_requested),
-    ):
-        with qtbot.waitSignal(signal, timeout=1000) as asked:
-            qtbot.mouseClick(button(tile, text), LEFT)
-        assert asked.args == ["coding"]
+    with qtbot.waitSignal(panel.inspect_requested, timeout=1000) as asked:
+        qtbot.mouseClick(button(tile, "Show log"), LEFT)
+    assert asked.args == ["coding", "log"]
+    with qtbot.waitSignal(panel.start_requested, timeout=1000) as asked:
+        qtbot.mouseClick(button(tile, "Start again"), LEFT)
+    assert asked.args == ["coding"]
     engine.put(server(state=ServerState.FAILED, failure=failure))
     with qtbot.waitSignal(panel.remove_requested, timeout=1000):
         qtbot.mouseClick(button(tile, "Dismiss"), LEFT)

@@ -6,6 +6,8 @@ import pytest
 from download_kit import ID, MB, add_model
 from hub import StandInHub
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 from window_kit import START_S, furnish, open_window, wait_until
 
@@ -24,15 +26,21 @@ def test_models_02_download_is_one_tile_at_the_top_until_its_model_is_there(
         parts = window.parts
         panel, mirror = parts.models_panel, parts.mirror
         assert wait_until(lambda: mirror.models, START_S)
-        listed = lambda: [  # noqa: E731
-            panel.view.model().index(r, 0).data(Role.MODEL).id
-            for r in range(panel.view.model().rowCount())
+        rows = panel.view.model()
+        found = lambda: [  # noqa: E731
+            rows.index(r, 0).data(Role.ROW) for r in range(rows.rowCount())
         ]
+        listed = lambda: [row.id for row in found() if row.id]  # noqa: E731
         both: list[bool] = []
         mirror.downloads_changed.connect(lambda: both.append(ID in listed()))
         panel.search.setFocus()
         qtbot.keyClicks(panel.search, ID)
+        # The first asks the hub at once, the second goes to its answer.
         qtbot.keyClick(panel.search, Qt.Key.Key_Return)
+        assert wait_until(lambda: ID in listed(), START_S), "the hub did not answer"
+        qtbot.keyClick(panel.search, Qt.Key.Key_Return)
+        assert panel.view.hasFocus()
+        QTest.keySequence(panel.view, QKeySequence("Ctrl+D"))
         assert wait_until(lambda: panel.downloads.isVisible(), START_S), "no tile came"
         panel.search.clear()
         assert wait_until(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QLineEdit
+from PySide6.QtWidgets import QLabel, QLineEdit, QListWidget
 from pytestqt.qtbot import QtBot
 from window_kit import START_S, Daemon, Desk, furnish, open_window
 
@@ -157,7 +157,19 @@ def test_own_engine_ends_when_another_one_is_used_and_comes_back(
         desk.qtbot.keyClick(dialog, Qt.Key.Key_Return)
         desk.until(lambda: desk.engine_pid() == daemon.process.pid)
         assert not window.parts.session.owns_engine
+        assert "(remote)" in window.windowTitle()
         window.parts.run_command("own_engine")
         desk.until(lambda: desk.engine_pid() not in (own, daemon.process.pid), START_S)
         assert window.parts.session.owns_engine
         assert daemon.process.poll() is None
+        desk.until_live()
+        desk.keys("Ctrl+Shift+K")
+        desk.until(lambda: desk.has_dialog(ConnectDialog))
+        dialog = desk.dialog(ConnectDialog)
+        (recent,) = dialog.findChildren(QListWidget)
+        assert [recent.item(row).text() for row in range(recent.count())] == [daemon.url]
+        recent.setCurrentRow(0)
+        assert dialog.findChildren(QLineEdit)[0].text() == daemon.url
+        desk.click(dialog, "Look on this network")
+        desk.until(lambda: desk.button(dialog, "Look on this network").isEnabled())
+        assert "Looking" not in texts(dialog)

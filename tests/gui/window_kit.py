@@ -296,6 +296,7 @@ def open_window(url: str | None = None) -> Iterator[MainWindow]:
     ended: list[bool] = []
     window.closed.connect(lambda: ended.append(True))
     # As in the app: a collection in a worker would destroy widgets there.
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         window.show()
@@ -307,7 +308,8 @@ def open_window(url: str | None = None) -> Iterator[MainWindow]:
         assert wait_until(lambda: ended, END_S), "the window did not end"
         assert window.parts is None or window.parts.session.join()
         window.deleteLater()
-        gc.enable()
+        if was_enabled:
+            gc.enable()
         app.processEvents()
 
 

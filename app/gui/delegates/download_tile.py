@@ -27,10 +27,10 @@ from app.wire.nouns import Download, DownloadState
 _Index = QModelIndex | QPersistentModelIndex
 
 MARGIN: Final = 14
-HEIGHT: Final = 76
+HEIGHT: Final = 84
 GAP: Final = 8
 _PAD: Final = 13.0
-_NAME_BASE, _BAR_TOP, _LINE_BASE = 24.0, 36.0, 62.0
+_NAME_BASE, _BAR_TOP, _LINE_BASE = 26.0, 40.0, 67.0
 _BAR_HEIGHT: Final = 6.0
 _BUTTON: Final = 26.0
 _ICON: Final = 15
@@ -71,6 +71,7 @@ class DownloadTile(QStyledItemDelegate):
         super().__init__(parent)
         self._view = parent
         self._hovered: tuple[int, DownloadAction] | None = None
+        self._wanted: frozenset[str] = frozenset()
         theme().changed.connect(parent.viewport().update)
 
     def button_rects(self, option: QStyleOptionViewItem) -> tuple[QRectF, QRectF]:
@@ -82,6 +83,12 @@ class DownloadTile(QStyledItemDelegate):
             QRectF(right - _BUTTON - 2, top, _BUTTON, _BUTTON),
             QRectF(right, top, _BUTTON, _BUTTON),
         )
+
+    def set_wanted(self, ids: frozenset[str]) -> None:
+        """Say of these downloads that their models are started when they have come."""
+        if ids != self._wanted:
+            self._wanted = ids
+            self._view.viewport().update()
 
     def clear_hover(self) -> None:
         """Forget the button under the pointer."""
@@ -170,6 +177,8 @@ class DownloadTile(QStyledItemDelegate):
         small = QFontMetricsF(secondary)
         painter.setFont(secondary)
         painter.setPen(t.color("tx2"))
+        if download.id in self._wanted:
+            author = self.tr("then runs")
         author = small.elidedText(author, Qt.TextElideMode.ElideRight, right - width - 12 - left)
         painter.drawText(QPointF(left, tile.top() + _NAME_BASE), author)
 

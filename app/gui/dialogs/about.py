@@ -3,15 +3,24 @@
 from typing import Final
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QLinearGradient, QPainter, QPaintEvent
-from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QFontDatabase, QPainter, QPaintEvent, QPixmap
+from PySide6.QtWidgets import (
+    QDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
-from app import __version__
+from app import __version__, paths
 from app.gui.theme import theme
-from app.gui.widgets import icons
 
 _BADGE: Final = 72
-_GLYPH: Final = 40
+_MARGIN: Final = 22
+"""Of 256; what is around the drawing, which is its shadow."""
 _CREDITS: Final = (
     ("Qt and PySide6", "LGPL 3"),
     ("pyqtgraph", "MIT"),
@@ -43,9 +52,6 @@ class AboutDialog(QDialog):
         version.setFont(theme().font("secondary"))
         version.setObjectName("aboutSecondary")
         sentence = QLabel(self.tr("Find, download and serve local language models."), self)
-        close = QPushButton(self.tr("Close"), self)
-        close.setDefault(True)
-        close.clicked.connect(self.close)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(28, 24, 28, 20)
         layout.setSpacing(0)
@@ -59,7 +65,30 @@ class AboutDialog(QDialog):
         layout.addSpacing(18)
         layout.addLayout(self._make_credits())
         layout.addSpacing(20)
-        layout.addWidget(close, 0, centre)
+        layout.addLayout(self._make_buttons())
+
+    def _make_buttons(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addStretch()
+        # A program that runs from its source brings nothing of others.
+        if licences():
+            texts = QPushButton(self.tr("Licences…"), self)
+            texts.setAutoDefault(False)
+            texts.clicked.connect(self._show_licences)
+            row.addWidget(texts)
+        close = QPushButton(self.tr("Close"), self)
+        close.setDefault(True)
+        close.clicked.connect(self.close)
+        close.setFocus()
+        row.addWidget(close)
+        row.addStretch()
+        return row
+
+    def _show_licences(self) -> None:
+        view = LicencesView(licences(), self)
+        view.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        view.open()
 
     def _make_credits(self) -> QGridLayout:
         grid = QGridLayout()
@@ -75,23 +104,46 @@ class AboutDialog(QDialog):
 
 
 class Badge(QWidget):
-    """The sign of the app."""
+    """The icon of the app."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFixedSize(_BADGE, _BADGE)
-        theme().changed.connect(self.update)
+        self._picture = QPixmap(str(paths.resources() / "icons/app/256.png"))
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        shade = QLinearGradient(0, 0, 0, _BADGE)
-        shade.setColorAt(0, theme().color("memory"))
-        shade.setColorAt(1, theme().color("fill_press"))
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(shade)
-        painter.drawRoundedRect(QRectF(self.rect()), 16, 16)
-        colour = theme().tokens.on_fill
-        picture = icons.pixmap("boxes", colour, _GLYPH, self.devicePixelRatioF())
-        inset = (_BADGE - _GLYPH) // 2
-        painter.drawPixmap(inset, inset, picture)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        # The drawing has a margin, as icons of macOS have; here it stands without.
+        source = QRectF(self._picture.rect()).adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
+        painter.drawPixmap(QRectF(self.rect()), self._picture, source)
+
+
+class LicencesView(QDialog):
+    """The licences of everything that the program brings along, to be read and copied."""
+
+    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Licences"))
+        self.resize(720, 560)
+        view = QPlainTextEdit(text, self)
+        view.setReadOnly(True)
+        view.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        view.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        view.setAccessibleName(self.windowTitle())
+        close = QPushButton(self.tr("Close"), self)
+        close.setDefault(True)
+        close.clicked.connect(self.close)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(20, 20, 20, 20)
+        layout.setSpacing(16)
+        layout.addWidget(view, 1)
+        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
+
+
+def licences() -> str:
+    """Return the licences of what this program brings; empty for one that runs from its source."""
+    try:
+        return (paths.resources() / "licences.txt").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""

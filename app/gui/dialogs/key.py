@@ -1,5 +1,7 @@
 """Asks for the key of an engine, or for the address and key of another one."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -12,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.gui.dialogs.engine_list import EngineChoice, EngineList
 from app.gui.theme import theme
 from app.gui.widgets import icons
 
@@ -25,6 +28,8 @@ class ConnectDialog(QDialog):
     """
 
     submitted = Signal(object)  # tuple[str, str, bool]
+    look_requested = Signal()
+    """The user wants to see which engines answer on the local network."""
 
     def __init__(self, *, url: str | None, message: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -39,7 +44,13 @@ class ConnectDialog(QDialog):
         self._address = QLineEdit()
         self._address.setPlaceholderText("http://mac-studio.local:8798")
         self._address.setAccessibleName(self.tr("Address of the engine"))
+        self.engines = EngineList(self)
+        self.engines.chosen.connect(self._address.setText)
+        self.engines.accepted.connect(self._submit)
+        self.engines.look_requested.connect(self.look_requested)
+        self.engines.setVisible(url is None)
         if url is None:
+            layout.addWidget(self.engines)
             layout.addWidget(QLabel(self.tr("Address")))
             layout.addWidget(self._address)
         layout.addWidget(QLabel(self.tr("Key")))
@@ -69,9 +80,28 @@ class ConnectDialog(QDialog):
         self._key.selectAll()
         self._key.setFocus()
 
+    def set_recent(self, urls: Sequence[str]) -> None:
+        """Offer the addresses of the last times."""
+        self.engines.set_recent(urls)
+        self._fit()
+
+    def show_nearby(self, found: Sequence[EngineChoice]) -> None:
+        """Offer the engines that answered on the local network."""
+        self.engines.add_nearby(found)
+        self._fit()
+
+    def show_no_nearby(self, sentence: str) -> None:
+        """Say why nobody could be asked on the local network."""
+        self.engines.show_trouble(sentence)
+        self._fit()
+
     def _fit(self) -> None:
         """Take the height that the wrapped texts need; the size hint of a dialog ignores it."""
         if (layout := self.layout()) is not None:
+            if (inner := self.engines.layout()) is not None:
+                inner.invalidate()
+                self.engines.setFixedHeight(inner.totalSizeHint().height())
+            layout.invalidate()
             layout.activate()
             self.setFixedHeight(layout.totalHeightForWidth(_WIDTH))
 

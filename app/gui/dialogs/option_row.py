@@ -11,10 +11,19 @@ from PySide6.QtWidgets import QComboBox, QFileDialog, QLineEdit, QPushButton, QW
 from app.gui.dialogs.setting_row import FormRow, PopUp
 from app.gui.widgets.switch import Switch
 from app.wire.errors import AppError
-from app.wire.options import Option, OptionKind, OptionValue, check_option, expected
+from app.wire.options import (
+    Option,
+    OptionKind,
+    OptionValue,
+    check_option,
+    expected,
+    value_text,
+)
 
-_NUMBER_WIDTH: Final = 150
+_NUMBER_WIDTH: Final = 164
 _TEXT_WIDTH: Final = 230
+_PATH_WIDTH: Final = 180
+"""Less than other texts have, since a button stands beside it."""
 _GROUPING: Final = re.compile(r"(?<=\d)[,\s](?=\d{3}(?:\D|$))")
 """Between thousands, as people write them."""
 
@@ -52,6 +61,17 @@ def default_text(option: Option) -> str:
     return _tr("Default: {value}").format(value=f"{value} {option.unit}".strip())
 
 
+def detail_text(option: Option) -> str:
+    """Return what counts by itself, what works, and why, as sentences."""
+    parts: list[str] = []
+    if option.default not in (None, "", "{}"):
+        parts.append(_tr("Default: {0}.").format(value_text(option, None)))
+    if option.minimum is not None and option.maximum is not None and not option.choices:
+        low, high = (f"{limit:,.10g}" for limit in (option.minimum, option.maximum))
+        parts.append(_tr("From {0} to {1}.").format(low, high))
+    return " ".join([*parts, option.why]).strip()
+
+
 class OptionRow(FormRow):
     """Label, help and a control of the option's kind; an empty control leaves the option out."""
 
@@ -62,10 +82,50 @@ class OptionRow(FormRow):
     ) -> None:
         super().__init__(option.label, option.help, parent)
         self.option = option
+        self._reason = ""
+        self._is_detailed = False
         self.control = self._make_control(value)
         self.add_control(self.control)
+        self._browse: QPushButton | None = None
         if option.kind is OptionKind.PATH:
-            self._add_browse()
+            self._browse = self._add_browse()
+        self._show_note()
+
+    def set_detailed(self, *, is_detailed: bool) -> None:
+        """Say below the help, too, what works, what counts by itself, and why."""
+        self._is_detailed = is_detailed
+        self._show_note()
+
+    def set_unavailable(self, reason: str) -> None:
+        """Grey the option out and say why; an empty reason takes it back.
+
+        A value that is set can still be taken out.
+        """
+        if reason == self._reason:
+            return
+        self._reason = reason
+        is_free = not reason or self._is_set()
+        self.control.setEnabled(is_free)
+        if self._browse is not None:
+            self._browse.setEnabled(is_free)
+        self._show_note()
+
+    def _is_set(self) -> bool:
+        try:
+            return self.value() is not None
+        except ValueError:
+            return True
+
+    def _show_note(self) -> None:
+        details = detail_text(self.option)
+        lines = [self.option.help]
+        if self._reason:
+            lines.append(_tr("Not available: {0}").format(self._reason))
+        elif self._is_detailed:
+            lines.append(details)
+        self._note.setText("\n".join(lines))
+        self.setToolTip("" if self._is_detailed else details)
+        self.control.setAccessibleDescription(f"{self.option.help} {details}")
 
     def _make_control(self, value: OptionValue | None) -> QWidget:
         option = self.option
@@ -88,16 +148,18 @@ class OptionRow(FormRow):
         field.setCursorPosition(0)
         field.setPlaceholderText(default_text(option))
         is_short = option.kind in (OptionKind.INT, OptionKind.FLOAT, OptionKind.SIZE)
-        field.setFixedWidth(_NUMBER_WIDTH if is_short else _TEXT_WIDTH)
+        long = _PATH_WIDTH if option.kind is OptionKind.PATH else _TEXT_WIDTH
+        field.setFixedWidth(_NUMBER_WIDTH if is_short else long)
         field.textChanged.connect(self._on_edited)
         return field
 
-    def _add_browse(self) -> None:
+    def _add_browse(self) -> QPushButton:
         browse = QPushButton(self.tr("Choose…"), self)
         browse.setAutoDefault(False)
         browse.setAccessibleName(self.tr("Choose {0}").format(self.option.label))
         browse.clicked.connect(self._choose_folder)
         self.add_control(browse)
+        return browse
 
     def _choose_folder(self) -> None:
         dialog = QFileDialog(self.window(), self.option.label, str(Path.home()))

@@ -1,6 +1,9 @@
 """The dialog in which a profile is made or changed; its fields come from the option table."""
 
-from PySide6.QtCore import QSize, Qt, Signal
+import contextlib
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QCompleter,
     QDialog,
@@ -16,50 +19,29 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.gui.dialogs.fit_line import FitLine
+from app.gui.dialogs.form_card import FormCard
+from app.gui.dialogs.launch_card import LaunchCard
 from app.gui.dialogs.option_row import OptionRow
 from app.gui.dialogs.setting_row import FormRow, PopUp
 from app.gui.models.profile_list import fault_text
 from app.gui.theme import theme
 from app.gui.widgets.button_icon import set_button_icon
+from app.wire.hub import Fit
 from app.wire.nouns import Model, Profile, ProfileDraft
 from app.wire.options import Option, OptionValue, RuntimeInfo
 from app.wire.policy import POLICIES
+from app.wire.portable import LaunchPreview
 
 _SIZE = QSize(620, 660)
 _FRAME = 32
 """Pixels for the title bar that some systems put above the dialog."""
 _FIELD_WIDTH = 290
 _SIDE = 20
-
-
-class _Card(QFrame):
-    """Rows on one ground with a line between two that are visible."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setObjectName("settingsCard")
-        self._rows: list[tuple[QFrame, QWidget]] = []
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(0, 0, 0, 0)
-        self._column.setSpacing(0)
-
-    def add(self, row: QWidget) -> None:
-        line = QFrame(self)
-        line.setObjectName("settingsLine")
-        line.setFixedHeight(1)
-        self._column.addWidget(line)
-        self._column.addWidget(row)
-        self._rows.append((line, row))
-        self.draw_lines()
-
-    def draw_lines(self) -> bool:
-        """Show the lines that are needed; return True when any row is visible."""
-        has_before = False
-        for line, row in self._rows:
-            is_shown = not row.isHidden()
-            line.setVisible(has_before and is_shown)
-            has_before = has_before or is_shown
-        return has_before
+_REST_MS = 250
+"""After the last key, before the engine is asked about the draft."""
+_Values = dict[str, OptionValue]
+_Rows = dict[str, OptionRow]
 
 
 class ProfileForm(QDialog):
@@ -69,6 +51,8 @@ class ProfileForm(QDialog):
     """
 
     submitted = Signal(object)  # ProfileDraft
+    draft_changed = Signal(object)  # ProfileDraft, what is right of it, after a moment of rest
+    model_chosen = Signal(object)  # str, a model on this disk
 
     def __init__(
         self,
@@ -83,10 +67,16 @@ class ProfileForm(QDialog):
         self._models = {model.id: model for model in models}
         self._options: dict[str, OptionValue] = dict(profile.options) if profile else {}
         self._policy: dict[str, OptionValue] = dict(profile.policy) if profile else {}
-        self._groups: list[tuple[QLabel, _Card]] = []
+        self._groups: list[tuple[QLabel, FormCard]] = []
         self.rows: dict[str, OptionRow] = {}
         self.policy_rows: dict[str, OptionRow] = {}
-        is_new = profile is None
+        self._told: set[str] = set()
+        """Fields at which the engine's word about the draft is shown."""
+        self._resting = QTimer(self)
+        self._resting.setSingleShot(True)
+        self._resting.setInterval(_REST_MS)
+        self._resting.timeout.connect(self.ask)
+        is_new = profile is None or not profile.id
         self.setWindowTitle(self.tr("New profile") if is_new else self.tr("Edit profile"))
         self._fit_in(parent)
         self.name_field = QLineEdit(self)
@@ -133,6 +123,9 @@ class ProfileForm(QDialog):
         self.all_button.toggled.connect(self._on_all_toggled)
         column.addSpacing(8)
         column.addWidget(self.all_button, 0, Qt.AlignmentFlag.AlignLeft)
+        column.addWidget(self._heading(self.tr("Command line")))
+        self.launch_card = LaunchCard(self._page)
+        column.addWidget(self.launch_card)
         column.addStretch(1)
         self._scroll = QScrollArea(self)
         self._scroll.setObjectName("profileFormScroll")
@@ -146,8 +139,8 @@ class ProfileForm(QDialog):
         whole.addWidget(self._scroll, 1)
         whole.addWidget(self._foot())
 
-    def _identity_card(self) -> _Card:
-        card = _Card(self)
+    def _identity_card(self) -> FormCard:
+        card = FormCard(self)
         self._name_row = FormRow(self.tr("Name"), self.tr("How the app and clients call it."), card)
         self.name_field.setFixedWidth(_FIELD_WIDTH)
         self.name_field.setPlaceholderText(self.tr("for example Coding assistant"))
@@ -170,8 +163,10 @@ class ProfileForm(QDialog):
         field.editTextChanged.connect(self._on_model_edited)
         self._model_row.add_control(field)
         self.name_field.setText(self._profile.name if self._profile else "")
+        self.fit_line = FitLine(card)
         card.add(self._name_row)
         card.add(self._model_row)
+        card.attach(self.fit_line)
         return card
 
     def _set_model_placeholder(self) -> None:
@@ -186,20 +181,26 @@ class ProfileForm(QDialog):
         values: dict[str, OptionValue],
         rows: dict[str, OptionRow],
     ) -> None:
-        cards: dict[str, _Card] = {}
+        cards: dict[str, FormCard] = {}
         for option in options:
             card = cards.get(option.group)
             if card is None:
-                heading = QLabel(option.group, self._page)
-                heading.setFont(theme().font("name"))
-                heading.setContentsMargins(2, 12, 0, 0)
-                card = cards[option.group] = _Card(self._page)
+                heading = self._heading(option.group)
+                card = cards[option.group] = FormCard(self._page)
                 self._groups.append((heading, card))
                 column.addWidget(heading)
                 column.addWidget(card)
             row = OptionRow(option, values.get(option.name), card)
             rows[option.name] = row
+            row.set_unavailable(self._runtime.unsupported.get(option.name, ""))
+            row.edited.connect(self._resting.start)
             card.add(row)
+
+    def _heading(self, text: str) -> QLabel:
+        heading = QLabel(text, self._page)
+        heading.setFont(theme().font("name"))
+        heading.setContentsMargins(2, 12, 0, 0)
+        return heading
 
     def _foot(self) -> QWidget:
         self.error_label.setObjectName("settingError")
@@ -231,6 +232,7 @@ class ProfileForm(QDialog):
             for name, row in rows.items():
                 is_wanted = row.option.is_basic or name in values
                 row.setVisible(is_shown or is_wanted)
+                row.set_detailed(is_detailed=is_shown)
                 hidden += not is_wanted
         for heading, card in self._groups:
             has_rows = card.draw_lines()
@@ -243,10 +245,13 @@ class ProfileForm(QDialog):
     def _on_name_edited(self) -> None:
         self._name_row.show_error("")
         self.error_label.clear()
+        self._resting.start()
 
     def _on_model_edited(self) -> None:
         self._model_row.show_error(self._model_problem())
         self.error_label.clear()
+        self.fit_line.show_fit(None)
+        self._resting.start()
 
     def _model_problem(self) -> str:
         model = self._models.get(self.model_field.currentText().strip())
@@ -279,14 +284,57 @@ class ProfileForm(QDialog):
 
     def draft(self) -> ProfileDraft:
         """Return the profile as it stands in the form. Raises ValueError while a field is wrong."""
+        return self._draft(_values)
+
+    def _draft(self, read: Callable[[_Values, _Rows], _Values]) -> ProfileDraft:
         return ProfileDraft(
             name=self.name_field.text().strip(),
             model=self.model_field.currentText().strip(),
             runtime=self._runtime.id,
-            options=_values(self._options, self.rows),
-            policy=_values(self._policy, self.policy_rows),
+            options=read(self._options, self.rows),
+            policy=read(self._policy, self.policy_rows),
             revision="" if self._profile is None else self._profile.revision,
         )
+
+    def ask(self) -> None:
+        """Have the owner ask about the draft as it stands, wrong fields left out."""
+        if not self._page.isEnabled():
+            return
+        model = self.model_field.currentText().strip()
+        if model in self._models and self.fit_line.fit is None:
+            self.model_chosen.emit(model)
+        self.draft_changed.emit(self._draft(_right_values))
+
+    def show_preview(self, preview: LaunchPreview) -> None:
+        """Show what the draft would start, and the engine's word at the fields that it is about."""
+        self.launch_card.show_preview(preview)
+        unsupported = preview.python.unsupported if preview.python is not None else {}
+        for name, row in self.rows.items():
+            row.set_unavailable(unsupported.get(name, ""))
+        problems = {problem.field: problem.message for problem in preview.problems}
+        for name in self._told - problems.keys():
+            self._tell_at(name, "")
+        for name, message in problems.items():
+            self._tell_at(name, message)
+        self._told = set(problems)
+
+    def _tell_at(self, name: str, message: str) -> None:
+        if name == "name":
+            # Nobody is told off for what is not written yet.
+            self._name_row.show_error(message if self.name_field.text().strip() else "")
+        elif name == "model":
+            completer = self.model_field.completer()
+            popup = completer.popup() if completer is not None else None
+            is_choosing = popup is not None and popup.isVisible()
+            is_written = bool(self.model_field.currentText().strip()) and not is_choosing
+            self._model_row.show_error(self._model_problem() or (message if is_written else ""))
+        elif (row := self.rows.get(name) or self.policy_rows.get(name)) and row.check():
+            row.show_error(message)
+
+    def show_fit(self, model_id: str, fit: Fit) -> None:
+        """Show whether the chosen model fits; an answer about another model is out of date."""
+        if self.model_field.currentText().strip() == model_id:
+            self.fit_line.show_fit(fit)
 
     def show_error(self, message: str) -> None:
         """Say why the draft was not taken, and let the user correct it."""
@@ -294,10 +342,12 @@ class ProfileForm(QDialog):
         self.save_button.setEnabled(True)
 
     def _apply_theme(self) -> None:
+        self.launch_card.apply_theme()
+        self.fit_line.apply_theme()
         set_button_icon(self.all_button, "sliders-horizontal", theme().tokens.tx2)
 
 
-def _values(before: dict[str, OptionValue], rows: dict[str, OptionRow]) -> dict[str, OptionValue]:
+def _values(before: _Values, rows: _Rows) -> _Values:
     """Return what the rows say, and what the profile sets that has no row."""
     values = {name: value for name, value in before.items() if name not in rows}
     for name, row in rows.items():
@@ -305,6 +355,16 @@ def _values(before: dict[str, OptionValue], rows: dict[str, OptionRow]) -> dict[
         if value is not None:
             values[name] = value
     return values
+
+
+def _right_values(before: _Values, rows: _Rows) -> _Values:
+    """Return the same without the rows that are wrong now."""
+    right: _Rows = {}
+    for name, row in rows.items():
+        with contextlib.suppress(ValueError):
+            row.value()
+            right[name] = row
+    return _values({n: v for n, v in before.items() if n not in rows}, right)
 
 
 def _match_list() -> QListView:

@@ -1,5 +1,6 @@
 """One setting as a row: label, help, a control of its kind, and what is wrong with its value."""
 
+import os
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -27,6 +28,7 @@ from app.wire.settings import Setting, SettingKind, SettingState, SettingValue, 
 _CHEVRON: Final = 14
 _PAD: Final = 16
 _NARROW, _WIDE = 132, 220
+_OF_FOLDERS: Final = (SettingKind.PATH, SettingKind.FOLDERS)
 
 
 class FormRow(QWidget):
@@ -94,7 +96,7 @@ class SettingRow(FormRow):
         self._control = self._make_control()
         self.add_control(self._control)
         self._browse: QPushButton | None = None
-        if setting.kind is SettingKind.PATH:
+        if setting.kind in _OF_FOLDERS:
             self._browse = QPushButton(self.tr("Choose…"), self)
             self._browse.setAutoDefault(False)
             self._browse.setAccessibleName(self.tr("Choose {0}").format(setting.label))
@@ -120,12 +122,14 @@ class SettingRow(FormRow):
                     control.addItem(label, value)
                 control.setFixedWidth(_NARROW)
                 control.currentIndexChanged.connect(self._choose_item)
-            case SettingKind.INT | SettingKind.TEXT | SettingKind.PATH:
+            case SettingKind.INT | SettingKind.TEXT | SettingKind.PATH | SettingKind.FOLDERS:
                 control = QLineEdit(self)
-                control.setFixedWidth(_WIDE if setting.kind is SettingKind.PATH else _NARROW)
+                control.setFixedWidth(_WIDE if setting.kind in _OF_FOLDERS else _NARROW)
                 control.editingFinished.connect(self._choose_text)
                 if setting.kind is SettingKind.PATH:
-                    control.setPlaceholderText(self.tr("Standard folder"))
+                    control.setPlaceholderText(setting.when_empty or self.tr("Standard folder"))
+                elif setting.kind is SettingKind.FOLDERS:
+                    control.setPlaceholderText(self.tr("None"))
             case _:
                 assert_never(setting.kind)
         return control
@@ -152,7 +156,7 @@ class SettingRow(FormRow):
         self.show_error("")
 
     def _note_text(self) -> str:
-        parts = [self._setting.help]
+        parts = [self._setting.help, self._state.note]
         match self._state.source:
             case "environment":
                 parts.append(self.tr("Set by {0}.").format(self._setting.env))
@@ -162,7 +166,7 @@ class SettingRow(FormRow):
                 parts.append(self.tr("Takes effect at the next start."))
             case _:
                 pass
-        return "\n".join(parts)
+        return "\n".join(filter(None, parts))
 
     def _choose(self, value: SettingValue) -> None:
         self._value = value
@@ -189,7 +193,8 @@ class SettingRow(FormRow):
                 self.show_error("")
 
     def _choose_folder(self) -> None:
-        start = str(self._state.value) or str(Path.home())
+        # Of several folders the last: one more is likely to be near it.
+        start = str(self._state.value).rpartition(os.pathsep)[2] or str(Path.home())
         dialog = QFileDialog(self.window(), self._setting.label, start)
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
@@ -199,6 +204,9 @@ class SettingRow(FormRow):
 
     def _use_folder(self, folder: str) -> None:
         if isinstance(self._control, QLineEdit):
+            known = self._control.text().strip().rstrip(os.pathsep)
+            if self._setting.kind is SettingKind.FOLDERS and known:
+                folder = f"{known}{os.pathsep}{folder}"
             self._control.setText(folder)
             self._choose_text()
 

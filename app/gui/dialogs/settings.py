@@ -15,12 +15,15 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QScrollArea,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from app.gui.dialogs.defaults_card import DefaultsCard
+from app.gui.dialogs.named_keys import NamedKeysCard
 from app.gui.dialogs.setting_row import FormRow, SettingRow
 from app.gui.theme import theme
 from app.gui.widgets import icons
@@ -28,6 +31,9 @@ from app.wire.settings import SETTINGS, SettingState, SettingValue
 
 _WIDTH: Final = 640
 _TAB_ICON: Final = 20
+_AROUND: Final = 230
+"""Pixels of the screen that a page leaves to tabs, foot and the window's own frame."""
+_LEAST: Final = 300
 _PAGE_ICONS: Final = {
     "General": "settings",
     "Models & storage": "hard-drive",
@@ -37,6 +43,7 @@ _PAGE_ICONS: Final = {
 }
 _OTHER_ICON: Final = "settings"
 _KEY_PAGE: Final = "Network & keys"
+_SERVERS_PAGE: Final = "Servers & memory"
 
 
 class SettingsDialog(QDialog):
@@ -63,6 +70,9 @@ class SettingsDialog(QDialog):
         self._key_row = KeyRow(key_note, self)
         self._key_row.key_set.connect(self.key_set)
         self._key_row.key_forgotten.connect(self.key_forgotten)
+        self.named_keys = NamedKeysCard(self)
+        self.named_keys.resized.connect(self._fit)
+        self.defaults = DefaultsCard(self)
         self._titles = tuple(dict.fromkeys(setting.page for setting in SETTINGS))
         for title in self._titles:
             self._pages.addWidget(self._make_page(title))
@@ -101,9 +111,12 @@ class SettingsDialog(QDialog):
         self.setWindowTitle(title)
 
     def _fit(self) -> None:
-        """Give the window the height of the current page."""
+        """Give the window the height of the current page, as far as the screen has room."""
+        if not 0 <= self._pages.currentIndex() < len(self._boxes):
+            return
         box = self._boxes[self._pages.currentIndex()]
-        self._pages.setFixedHeight(box.totalHeightForWidth(_WIDTH))
+        room = self.screen().availableGeometry().height() - _AROUND
+        self._pages.setFixedHeight(min(box.totalHeightForWidth(_WIDTH), max(room, _LEAST)))
 
     def _make_page(self, title: str) -> QWidget:
         rows: list[QWidget] = []
@@ -125,11 +138,24 @@ class SettingsDialog(QDialog):
                 inner.addWidget(_separator())
             inner.addWidget(row)
         page = QWidget()
+        page.setObjectName("settingsPage")
         layout = QVBoxLayout(page)
         layout.setContentsMargins(20, 20, 20, 0)
         layout.addWidget(card)
+        if title == _KEY_PAGE:
+            layout.addSpacing(16)
+            layout.addWidget(self.named_keys)
+        if title == _SERVERS_PAGE:
+            layout.addSpacing(16)
+            layout.addWidget(self.defaults)
+        layout.addStretch(1)
         self._boxes.append(layout)
-        return page
+        area = QScrollArea()
+        area.setObjectName("settingsScroll")
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(page)
+        return area
 
     def _lay_out(self) -> None:
         bar = QFrame(self)

@@ -17,6 +17,8 @@ _SMALLEST = 340
 class Inspector(QFrame):
     """Shows one page at a time, or hides. Esc and Close hide it; `closed` comes then."""
 
+    opening = Signal()
+    """Comes before anything has moved."""
     opened = Signal()
     closed = Signal()
 
@@ -47,6 +49,7 @@ class Inspector(QFrame):
         """Show a page in place of the one that is there, which is deleted."""
         if self.page is None:
             self._focus_before = self.window().focusWidget()
+            self.opening.emit()
         self._drop_page()
         self.page = page
         page.retitled.connect(self._show_titles)

@@ -18,9 +18,10 @@ class Columns(QSplitter):
 
     def __init__(self, models: QWidget, servers: QWidget, inspector: Inspector) -> None:
         super().__init__(Qt.Orientation.Horizontal)
+        self._models = models
         self._servers = servers
         self._inspector = inspector
-        self._sizes: list[int] = []
+        self._side = _FIRST_SIZES[0]
         self.setChildrenCollapsible(False)
         self.setHandleWidth(1)
         for widget in (models, servers, inspector):
@@ -29,8 +30,9 @@ class Columns(QSplitter):
         models.setMinimumWidth(_SIDE[0])
         models.setMaximumWidth(_SIDE[1])
         self.setSizes(_FIRST_SIZES)
+        inspector.opening.connect(self._on_opening)
         inspector.opened.connect(self._on_opened)
-        inspector.closed.connect(self._arrange)
+        inspector.closed.connect(self._on_closed)
 
     def remember(self, memory: QSettings) -> None:
         """Write the widths down."""
@@ -46,11 +48,24 @@ class Columns(QSplitter):
         super().resizeEvent(event)
         self._arrange()
 
+    def _on_opening(self) -> None:
+        self._side = self._models.width()
+
     def _on_opened(self) -> None:
+        """Make room for the third column beside the servers, and none of it from the models."""
         self._arrange()
-        sizes = self.sizes()
-        if self.width() >= _WIDE and sizes[2] < _INSPECTOR <= sizes[1] - _INSPECTOR:
-            self.setSizes([sizes[0], sizes[1] + sizes[2] - _INSPECTOR, _INSPECTOR])
+        room = self.width() - self._side - 2 * self.handleWidth()
+        if self._servers.isVisibleTo(self):
+            third = max(self._inspector.width(), _INSPECTOR)
+            third = min(third, max(room - _INSPECTOR, self._inspector.minimumWidth()))
+            self.setSizes([self._side, room - third, third])
+        else:
+            self.setSizes([self._side, 0, room + self.handleWidth()])
+
+    def _on_closed(self) -> None:
+        side = self._models.width()
+        self._arrange()
+        self.setSizes([side, self.width() - side - self.handleWidth(), 0])
 
     def _arrange(self) -> None:
         covers = self._inspector.page is not None and self.width() < _WIDE

@@ -33,7 +33,13 @@ MENUS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         (
             Command("new_profile", "New profile…", "Ctrl+N"),
             Command("edit_profile", "Edit profile…", "Ctrl+E"),
-            Command("delete_profile", "Delete profile"),
+            Command("duplicate_profile", "Duplicate profile", "Ctrl+Shift+D"),
+            Command("rename_profile", "Rename profile…"),
+            Command("delete_profile", "Delete profile", "Ctrl+Backspace"),
+            SEPARATOR,
+            Command("import_profiles", "Import profiles…", "Ctrl+O"),
+            Command("export_profile", "Export profile…", "Ctrl+Shift+E"),
+            Command("import_predecessor", "Import from the earlier MLX Manager…"),
             SEPARATOR,
             Command("connect", "Connect to an engine…", "Ctrl+Shift+K"),
             Command("own_engine", "Use the engine of this computer"),
@@ -47,6 +53,8 @@ MENUS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         "&Model",
         (
             Command("find", "Find models", "Ctrl+F"),
+            Command("run_model", "Run selected model", "Ctrl+Shift+Return"),
+            Command("download", "Download selected model", "Ctrl+D"),
             Command("rescan", "Look for models again", "Ctrl+Shift+F"),
         ),
     ),
@@ -65,15 +73,20 @@ MENUS: tuple[tuple[str, tuple[Command, ...]], ...] = (
     (
         "&View",
         (
+            Command("palette", "Command palette…", "Ctrl+K"),
             Command("picker", "Choose a profile", "Ctrl+L"),
             Command("models_half", "Models", "Ctrl+1"),
             Command("servers_half", "Servers", "Ctrl+2"),
+            Command("inspect", "Inspector", "Ctrl+I"),
+            Command("rows", "Compact servers", "Ctrl+Shift+M"),
         ),
     ),
     (
         "&Help",
         (
+            Command("welcome", "Welcome"),
             Command("open_logs", "Show log files"),
+            Command("report", "Diagnostics…"),
             Command("about", "About MLX Model Manager", "", QAction.MenuRole.AboutRole),
         ),
     ),

@@ -1,14 +1,17 @@
 """The dialog for keys and other engines, and what is done with its answer."""
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QSettings, Signal
 from PySide6.QtWidgets import QWidget
 
+from app.gui.dialogs.engine_list import EngineChoice
 from app.gui.dialogs.key import ConnectDialog
 from app.gui.main_window.session import Session
 from app.gui.mirror import LinkState
 from app.gui.workers import connection as connections
-from app.gui.workers.connection import Connection, KeyWanted
+from app.gui.workers.connection import Connection, KeyWanted, NearbyEngine
 from app.wire.errors import AppError
+
+_RECENT = 5
 
 
 class ConnectActions(QObject):
@@ -19,10 +22,11 @@ class ConnectActions(QObject):
     given_up = Signal()
     """The user closed the dialog and the engine still wants a key."""
 
-    def __init__(self, session: Session, window: QWidget) -> None:
+    def __init__(self, session: Session, memory: QSettings, window: QWidget) -> None:
         super().__init__(window)
         self._session = session
         self._window = window
+        self._memory = memory
         self._key_to_keep: str | None = None
         self.dialog: ConnectDialog | None = None
         session.key_wanted.connect(self._on_key_wanted)
@@ -44,6 +48,8 @@ class ConnectActions(QObject):
         dialog = ConnectDialog(url=url, message=message, parent=self._window)
         dialog.submitted.connect(self._on_submitted)
         dialog.rejected.connect(self._on_rejected)
+        dialog.look_requested.connect(self._look_around)
+        dialog.set_recent(self._recent())
         self.dialog = dialog
         dialog.open()
 
@@ -52,6 +58,28 @@ class ConnectActions(QObject):
             dialog, self.dialog = self.dialog, None
             dialog.close()
             dialog.deleteLater()
+
+    def _look_around(self) -> None:
+        def show(found: list[NearbyEngine]) -> None:
+            if self.dialog is not None:
+                self.dialog.show_nearby(
+                    [EngineChoice(e.url, e.name, e.needs_key, is_nearby=True) for e in found]
+                )
+
+        def tell(error: AppError) -> None:
+            if self.dialog is not None:
+                self.dialog.show_no_nearby(f"{error.message} {error.hint}".strip())
+
+        self._session.crew.run("look-around", connections.look_around, show, tell)
+
+    def _recent(self) -> list[str]:
+        """Return the addresses of other engines that were used, the last one first."""
+        stored = self._memory.value("engines")
+        return [stored] if isinstance(stored, str) else [str(url) for url in stored or ()]
+
+    def _remember(self, url: str) -> None:
+        others = [known for known in self._recent() if known != url]
+        self._memory.setValue("engines", [url, *others][:_RECENT])
 
     def _on_key_wanted(self, wanted: KeyWanted) -> None:
         if self.dialog is not None and wanted.was_wrong:
@@ -73,6 +101,8 @@ class ConnectActions(QObject):
 
     def _on_connected(self, connection: Connection) -> None:
         self._close()
+        if self._session.url is not None:
+            self._remember(self._session.url)
         key, self._key_to_keep = self._key_to_keep, None
         if key is not None:
             self._session.crew.run(

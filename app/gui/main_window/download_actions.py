@@ -1,11 +1,11 @@
-"""What the window does with downloads and with models on the disk."""
+"""What the window does with downloads."""
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 from app.gui import format as fmt
 from app.gui.delegates.download_tile import DownloadAction
-from app.gui.main_window.questions import may_cancel_download, may_delete_model
+from app.gui.main_window.questions import may_cancel_download
 from app.gui.main_window.session import Session
 from app.wire.nouns import DownloadRequest
 
@@ -15,8 +15,6 @@ _WORTH_ASKING = 100_000_000
 
 class DownloadActions(QObject):
     """Turns the user's wishes into calls of the engine."""
-
-    told = Signal(object)  # str
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
@@ -40,21 +38,6 @@ class DownloadActions(QObject):
                 self._session.call("retry", lambda api: api.retry_download(download_id))
             case DownloadAction.CANCEL:
                 self._cancel(download_id)
-
-    def delete_model(self, model_id: str) -> None:
-        """Ask once, naming what and how much, then delete a model from the disk."""
-        model = self._session.mirror.models.get(model_id)
-        if model is None or not may_delete_model(
-            self._window, model.id, fmt.file_size(model.size_bytes)
-        ):
-            return
-
-        def tell(freed: int) -> None:
-            self.told.emit(
-                self.tr("{} is deleted; {} are free again.").format(model.id, fmt.file_size(freed))
-            )
-
-        self._session.call("delete-model", lambda api: api.remove_model(model_id), tell)
 
     def _cancel(self, download_id: str) -> None:
         download = self._session.mirror.downloads.get(download_id)

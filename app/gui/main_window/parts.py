@@ -9,16 +9,21 @@ from PySide6.QtWidgets import QMainWindow, QVBoxLayout, QWidget
 
 from app import paths
 from app.gui.dialogs.about import AboutDialog
-from app.gui.dialogs.log_view import LogView
 from app.gui.dialogs.quit_progress import QuitProgress
 from app.gui.inspector.frame import Inspector
 from app.gui.main_window.columns import Columns
 from app.gui.main_window.commands import build_menus
 from app.gui.main_window.connect_actions import ConnectActions
+from app.gui.main_window.dashboard import Dashboard
 from app.gui.main_window.download_actions import DownloadActions
+from app.gui.main_window.hub_calls import HUB_PAGE, hub_calls
 from app.gui.main_window.inspecting import Inspecting
+from app.gui.main_window.model_actions import ModelActions
+from app.gui.main_window.offer import Offer
 from app.gui.main_window.profile_actions import ProfileActions
 from app.gui.main_window.questions import may_leave, may_quit
+from app.gui.main_window.quick_ways import QuickWays
+from app.gui.main_window.report_actions import ReportActions
 from app.gui.main_window.session import Session
 from app.gui.main_window.settings_actions import SettingsActions
 from app.gui.main_window.status_line import StatusLine
@@ -34,7 +39,6 @@ from app.gui.workers.server_launcher import Launched
 from app.wire.errors import AppError
 from app.wire.nouns import ForeignServer, Profile
 
-_LOG_BYTES = 512 * 1024
 _PATIENCE_MS = 700
 
 
@@ -42,12 +46,12 @@ class Parts(QObject):
     """The panels, the session behind them and the commands; `ended` comes when all has ended."""
 
     ended = Signal()
+    hide_wanted = Signal()
 
     def __init__(self, window: QMainWindow, memory: QSettings, url: str | None) -> None:
         super().__init__(window)
         self._window = window
         self._memory = memory
-        self._logs: dict[str, LogView] = {}
         self._is_ending = False
         self._progress: QuitProgress | None = None
         self.preferences = Preferences()
@@ -55,17 +59,26 @@ class Parts(QObject):
         self.mirror = Mirror(self)
         self.session = Session(self.mirror, url, self)
         self.profiles = ProfileActions(self.session, window)
-        self.connecting = ConnectActions(self.session, window)
+        self.reports = ReportActions(self.session, window)
+        self.connecting = ConnectActions(self.session, memory, window)
         self.downloads = DownloadActions(self.session, window)
+        self.model_actions = ModelActions(
+            self.session, self.profiles, self.downloads, memory, window
+        )
         self.settings = SettingsActions(self.session, self.preferences, window)
-        self.models_panel = ModelsPanel(self.mirror)
+        self.models_panel = ModelsPanel(self.mirror, hub_calls(self.session))
         self.servers_panel = ServersPanel(self.mirror)
+        self.dashboard = Dashboard(self.session, self.servers_panel, self.profiles, window)
+        self.dashboard.follow(self.preferences, self.models_panel)
         self.inspector = Inspector()
         self.inspecting = Inspecting(self.session, self.inspector)
         self.notice = NoticeBar()
         self.status = StatusLine(self.mirror)
         self._lay_out()
         self.actions_by_id = build_menus(window, self.run_command, self.settings.set_appearance)
+        self.quick = QuickWays(
+            self.session, self.model_actions, self.actions_by_id, self._deeds(), memory, window
+        )
         self._connect()
         self._restore()
 
@@ -78,7 +91,10 @@ class Parts(QObject):
         """Remember how things are and end everything in order; then `ended` is emitted."""
         self._is_ending = True
         self.columns.remember(self._memory)
+        self.dashboard.remember(self._memory)
         self._memory.setValue("profile", self.servers_panel.last_profile_id or "")
+        recent = self.servers_panel.header.picker.profiles.recent
+        self._memory.setValue("recent_profiles", "\n".join(recent))
         if self.session.owns_engine and self.session.running_servers():
             # A stop that takes a moment needs no window of its own.
             QTimer.singleShot(_PATIENCE_MS, self, self._show_progress)
@@ -114,21 +130,23 @@ class Parts(QObject):
         column = QVBoxLayout(central)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for widget in (self.notice, self.columns, self.status):
-            column.addWidget(widget, 1 if widget is self.columns else 0)
+        column.addWidget(self.columns, 1)
+        column.addWidget(self.status)
+        self.notice.float_over(central, above=self.status)
         self._window.setCentralWidget(central)
 
     def _connect(self) -> None:
         servers, models = self.servers_panel, self.models_panel
-        servers.start_requested.connect(self.session.start)
         servers.stop_requested.connect(self.session.stop)
         servers.kill_requested.connect(self.session.kill)
         servers.restart_requested.connect(self.session.restart)
         servers.remove_requested.connect(self._remove_server)
-        servers.log_requested.connect(self.show_log)
-        servers.copy_url_requested.connect(self._copy_address)
+        servers.inspect_requested.connect(self.inspecting.show_server)
+        servers.board.density_changed.connect(self._refresh_commands)
         servers.edit_requested.connect(self.profiles.edit)
         servers.new_requested.connect(self._on_new_profile)
+        servers.header.command_requested.connect(self.run_command)
+        servers.import_requested.connect(self.profiles.transfer.import_predecessor)
         servers.show_file_requested.connect(self._open_path)
         servers.foreign_stop_requested.connect(self._stop_foreign)
         models.run_requested.connect(servers.expect_model)
@@ -136,21 +154,23 @@ class Parts(QObject):
         models.new_profile_requested.connect(self.profiles.create)
         models.reveal_requested.connect(self._reveal_model)
         models.copy_id_requested.connect(self._copy)
+        models.open_page_requested.connect(self._open_page)
         models.download_requested.connect(self.downloads.begin)
         models.download_action_requested.connect(self.downloads.act)
-        models.delete_requested.connect(self.downloads.delete_model)
-        self.downloads.told.connect(self._tell)
+        self._connect_models()
         self.status.address_clicked.connect(self._copy_address)
         self.session.failed.connect(self._on_failed)
         self.session.connected.connect(self._on_connected)
         self.session.launched.connect(self._on_launched)
         self.session.ended.connect(self.ended)
-        for actions in (self.profiles, self.settings, self.connecting):
+        for actions in (self.profiles, self.settings, self.connecting, self.reports):
             actions.failed.connect(self._on_failed)
         self.settings.told.connect(self._tell)
         self.connecting.told.connect(self._tell)
+        self.reports.told.connect(self._tell)
         self.connecting.given_up.connect(self._offer_key)
         self.profiles.saved.connect(self._on_profile_saved)
+        self.profiles.offered.connect(self._offer)
         self.settings.appearance_changed.connect(self._show_appearance)
         self.mirror.link_changed.connect(self._on_link_changed)
         self.mirror.profiles_changed.connect(self._refresh_commands)
@@ -160,6 +180,14 @@ class Parts(QObject):
         self._show_appearance()
         self._refresh_commands()
 
+    def _connect_models(self) -> None:
+        actions = self.model_actions
+        actions.failed.connect(self._on_failed)
+        actions.offered.connect(self._offer)
+        actions.copied.connect(self._copy)
+        actions.reveal_wanted.connect(self._open_path)
+        actions.serve(self.models_panel, self.inspecting)
+
     def run_command(self, command_id: str) -> None:
         """Do what a menu entry or its key stands for."""
         selected = self.servers_panel.selected_id()
@@ -167,13 +195,10 @@ class Parts(QObject):
         on_server = {
             "restart": self.session.restart,
             "stop": self.session.stop,
-            "log": self.show_log,
+            "log": self.inspecting.show_log,
             "remove": self._remove_server,
         }
-        on_profile = {
-            "edit_profile": self.profiles.edit,
-            "delete_profile": self.profiles.delete,
-        }
+        on_profile = self.profiles.profile_commands()
         if command_id in on_server:
             if selected is not None:
                 on_server[command_id](selected)
@@ -183,42 +208,62 @@ class Parts(QObject):
         else:
             self._plain_commands()[command_id]()
 
+    def _deeds(self) -> dict[str, Callable[[str], object]]:
+        """Return what the palette does with a profile, a server or a model."""
+        return {
+            "start": self.dashboard.starting.start,
+            "edit": self.profiles.edit,
+            "stop": self.session.stop,
+            "restart": self.session.restart,
+            "log": self.inspecting.show_log,
+            "show": self.inspecting.show_model,
+            "run": self.profiles.run_model,
+        }
+
     def _plain_commands(self) -> dict[str, Callable[[], object]]:
         return {
+            **self.profiles.commands(),
+            **self.quick.commands(),
             "new_profile": self._on_new_profile,
             "connect": self._ask_for_engine,
             "own_engine": self._use_own_engine,
             "settings": self.settings.open,
-            "hide": self._window.showMinimized,
+            "hide": self.hide_wanted.emit,
             "quit": self._window.close,
             "find": self.models_panel.focus_search,
+            "run_model": self.models_panel.run_current,
+            "download": self.models_panel.download_current,
             "rescan": self._rescan,
             "copy_address": self._copy_address,
             "start": self.servers_panel.start_chosen,
             "picker": self.servers_panel.focus_picker,
             "models_half": self.models_panel.focus_list,
-            "servers_half": self.servers_panel.focus_picker,
+            "servers_half": self.servers_panel.focus_half,
+            "rows": self.dashboard.turn_rows,
+            "inspect": self._toggle_inspector,
             "open_logs": lambda: self._open_path(str(paths.logs())),
+            "report": self.reports.open,
             "about": self._show_about,
         }
 
-    def show_log(self, server_id: str) -> None:
-        """Open the log of a server, which follows it while it is open."""
-        view = self._logs.get(server_id)
-        if view is None:
-            server = self.mirror.servers.get(server_id)
-            view = LogView(server_id, server.name if server else server_id, self._window)
-            view.refresh_wanted.connect(self._refresh_log)
-            view.finished.connect(lambda: self._forget_log(server_id))
-            self._logs[server_id] = view
-        view.show()
-        view.raise_()
+    def _toggle_inspector(self) -> None:
+        """Close the inspector, or open it on what is selected in the half that has the keyboard."""
+        if self.inspector.page is not None:
+            self.inspector.close_page()
+        elif self.models_panel.isAncestorOf(self._window.focusWidget() or self._window):
+            self.models_panel.inspect_current()
+        elif (selected := self.servers_panel.selected_id()) is not None:
+            self.inspecting.show_server(selected)
 
     def _on_plots_loaded(self, _result: object) -> None:
         self.servers_panel.enable_plots()
 
     def _on_connected(self, connection: Connection) -> None:
         self.notice.hide()
+        is_remote = self.session.url is not None
+        self.status.set_remote(is_remote=is_remote)
+        title = self.tr("{} (remote)").format(connection.info.machine.name) if is_remote else ""
+        self._window.setWindowTitle(title or "MLX Model Manager")
         note = connection.info.gateway_note
         if note:
             self._tell(note, is_bad=connection.info.open_bind)
@@ -278,20 +323,6 @@ class Parts(QObject):
     def _rescan(self) -> None:
         self.session.call("rescan", lambda api: api.scan_models())
 
-    def _refresh_log(self, server_id: str) -> None:
-        def show(text: str) -> None:
-            if (view := self._logs.get(server_id)) is not None:
-                view.set_text(text)
-
-        self.session.call(
-            "log", lambda api: api.server_log(server_id, max_bytes=_LOG_BYTES), show, show_nothing
-        )
-
-    def _forget_log(self, server_id: str) -> None:
-        view = self._logs.pop(server_id, None)
-        if view is not None:
-            view.deleteLater()
-
     def _copy_address(self, _server_id: object = None) -> None:
         if self.mirror.engine is not None:
             self._copy(f"{self.mirror.engine.gateway_url}/v1")
@@ -305,11 +336,19 @@ class Parts(QObject):
         if model is not None:
             self._open_path(model.path)
 
+    def _open_page(self, model_id: str) -> None:
+        QDesktopServices.openUrl(QUrl(HUB_PAGE + model_id))
+
     def _open_path(self, path: str) -> None:
         target = Path(path)
         folder = target if target.is_dir() else target.parent
         if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
             self._tell(self.tr("{} could not be opened here.").format(folder), is_bad=True)
+
+    def _offer(self, offer: Offer) -> None:
+        self.notice.show_notice(
+            offer.text, is_bad=False, action_text=offer.action_text, action=offer.action
+        )
 
     def _tell(self, text: str, *, is_bad: bool = False) -> None:
         self.notice.show_notice(text, is_bad=is_bad)
@@ -329,13 +368,15 @@ class Parts(QObject):
         is_heard = server is not None and not self.mirror.is_stale
         is_active = server is not None and server.state.is_active
         actions = self.actions_by_id
-        for name in ("start", "edit_profile", "delete_profile"):
+        for name in ("start", *self.profiles.profile_commands()):
             actions[name].setEnabled(self.servers_panel.last_profile_id in self.mirror.profiles)
+        self.profiles.refresh_commands(actions)
         actions["restart"].setEnabled(is_heard)
         actions["stop"].setEnabled(is_heard and is_active)
         actions["log"].setEnabled(is_heard)
         actions["remove"].setEnabled(is_heard and not is_active)
         actions["copy_address"].setEnabled(self.mirror.engine is not None)
+        self.dashboard.refresh_commands(actions)
 
     def _servers_at_stake(self) -> list[str]:
         """Return the names of the servers that end with this connection."""
@@ -344,10 +385,9 @@ class Parts(QObject):
 
     def _restore(self) -> None:
         self.columns.restore(self._memory)
+        self.dashboard.restore(self._memory)
+        recent = str(self._memory.value("recent_profiles") or "").split()
+        self.servers_panel.header.picker.profiles.set_recent(recent)
         profile = self._memory.value("profile")
         if isinstance(profile, str) and profile:
             self.servers_panel.last_profile_id = profile
-
-
-def show_nothing(_error: AppError) -> None:
-    """Leave the log view as it is: it asks again in a second."""

@@ -1,16 +1,28 @@
-"""What the window does with profiles: run a model, edit, create and delete profiles."""
+"""What the window does with profiles: run a model; make, edit, copy, rename and delete profiles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMainWindow
 
 from app.gui.dialogs.profile_form import ProfileForm
-from app.gui.main_window.questions import may_delete
+from app.gui.dialogs.rename_sheet import RenameSheet
+from app.gui.main_window.form_actions import FormActions
+from app.gui.main_window.offer import Offer
+from app.gui.main_window.profile_transfer import ProfileTransfer
 from app.gui.main_window.session import Session
 from app.gui.workers.door import Api
 from app.wire.errors import AppError
 from app.wire.nouns import Profile, ProfileDraft
+
+_LONGEST = 70
+"""Characters of a name that leave room for a number."""
+
+
+_ONE_OF_A_KIND = ("start_with_app", "public_port")
+"""Policies that a copy does not take over."""
 
 
 class ProfileActions(QObject):
@@ -18,33 +30,65 @@ class ProfileActions(QObject):
 
     failed = Signal(object)  # AppError
     saved = Signal(object)  # Profile
+    offered = Signal(object)  # Offer
 
-    def __init__(self, session: Session, window: QWidget) -> None:
+    def __init__(self, session: Session, window: QMainWindow) -> None:
         super().__init__(window)
         self._session = session
+        self.start_profile: Callable[[str], object] = session.start
         self._mirror = session.mirror
         self._window = window
         self.form: ProfileForm | None = None
+        self._form_actions: FormActions | None = None
+        self.transfer = ProfileTransfer(session, window)
+        self.transfer.failed.connect(self.failed)
+        self.transfer.offered.connect(self.offered)
+        self.transfer.imported.connect(self.saved)
+
+    def commands(self) -> dict[str, Callable[[], object]]:
+        """Return what the menus offer without a chosen profile, by the command's id."""
+        return {
+            "import_profiles": self.transfer.choose_files,
+            "import_predecessor": self.transfer.import_predecessor,
+        }
+
+    def profile_commands(self) -> dict[str, Callable[[str], object]]:
+        """Return what the menus offer for the chosen profile, by the command's id."""
+        return {
+            "edit_profile": self.edit,
+            "duplicate_profile": self.duplicate,
+            "rename_profile": self.rename,
+            "delete_profile": self.delete,
+            "export_profile": self.transfer.export,
+        }
+
+    def refresh_commands(self, actions: Mapping[str, QAction]) -> None:
+        """Let the menus offer what there is."""
+        engine = self._mirror.engine
+        has_old = engine is not None and "predecessor" in engine.capabilities
+        actions["import_predecessor"].setVisible(has_old)
+        actions["import_profiles"].setEnabled(engine is not None)
 
     def run_model(self, model_id: str) -> None:
         """Start a profile of this model; makes one with safe defaults if there is none."""
         for profile in self._mirror.profiles.values():
             if profile.model == model_id and profile.fault is None:
-                self._session.start(profile.id)
+                self.start_profile(profile.id)
                 return
-        draft = ProfileDraft(name=self._free_name(model_id), model=model_id)
+        draft = ProfileDraft(self._model_name(model_id), model_id, policy=self._new_policy())
 
         def start(profile: Profile) -> None:
             self.saved.emit(profile)
-            self._session.start(profile.id)
+            self.start_profile(profile.id)
 
         self._session.call("create-profile", lambda api: api.create_profile(draft), start)
 
     def create(self, model_id: str | None = None) -> None:
         """Open an empty form, or one for this model."""
-        profile = None
+        profile = Profile("", "", "", policy=self._new_policy())
         if model_id is not None:
-            profile = Profile(id="", name=self._free_name(model_id), model=model_id)
+            name = self._model_name(model_id)
+            profile = Profile("", name, model_id, policy=self._new_policy())
         self._open(profile, lambda draft: lambda api: api.create_profile(draft))
 
     def edit(self, profile_id: str) -> None:
@@ -53,15 +97,74 @@ class ProfileActions(QObject):
         if profile is not None:
             self._open(profile, lambda draft: lambda api: api.update_profile(profile_id, draft))
 
-    def delete(self, profile_id: str) -> None:
-        """Ask once, then move the profile to the trash."""
+    def duplicate(self, profile_id: str) -> None:
+        """Make a copy of a profile and choose it."""
         profile = self._mirror.profiles.get(profile_id)
-        if profile is not None and may_delete(self._window, profile.name):
-            self._session.call("delete-profile", lambda api: api.delete_profile(profile_id))
+        if profile is None:
+            return
+        if profile.fault is not None:
+            self.failed.emit(AppError(self.tr("A broken profile cannot be copied.")))
+            return
+        # Two of them would come up with the app, and fight for the memory.
+        policy = {k: v for k, v in profile.policy.items() if k not in _ONE_OF_A_KIND}
+        name = self._free_name(self.tr("{0} copy").format(profile.name[:_LONGEST]))
+        draft = ProfileDraft(name, profile.model, profile.runtime, profile.options, policy)
+
+        def tell(copy: Profile) -> None:
+            self.saved.emit(copy)
+            text = self.tr("Made {0}").format(copy.name)
+            self.offered.emit(Offer(text, self.tr("Edit"), lambda: self.edit(copy.id)))
+
+        self._session.call("duplicate-profile", lambda api: api.create_profile(draft), tell)
+
+    def rename(self, profile_id: str) -> None:
+        """Ask for another name of a profile."""
+        profile = self._mirror.profiles.get(profile_id)
+        if profile is None:
+            return
+        taken = {p.name.casefold() for p in self._mirror.profiles.values() if p.id != profile_id}
+        sheet = RenameSheet(profile.name, taken, self._window)
+
+        def submit(name: str) -> None:
+            draft = ProfileDraft(
+                name, profile.model, profile.runtime, profile.options, profile.policy,
+                profile.revision,
+            )  # fmt: skip
+            self._session.call(
+                "rename-profile",
+                lambda api: api.update_profile(profile_id, draft),
+                lambda saved: (sheet.accept(), self.saved.emit(saved)),
+                lambda error: sheet.show_error(f"{error.message} {error.hint}".strip()),
+            )
+
+        sheet.submitted.connect(submit)
+        sheet.open()
+
+    def delete(self, profile_id: str) -> None:
+        """Move a profile to the trash, and offer to bring it back."""
+        profile = self._mirror.profiles.get(profile_id)
+        if profile is None:
+            return
+
+        def offer(_done: object) -> None:
+            text = self.tr("Deleted {0}").format(profile.name)
+            self.offered.emit(Offer(text, self.tr("Undo"), lambda: self.restore(profile_id)))
+
+        self._session.call("delete-profile", lambda api: api.delete_profile(profile_id), offer)
+
+    def restore(self, profile_id: str) -> None:
+        """Bring a deleted profile back, its file as it was."""
+        self._session.call(
+            "restore-profile", lambda api: api.restore_profile(profile_id), self.saved.emit
+        )
+
+    def import_file(self, path: str | Path) -> None:
+        """Show what an exported file would bring, and import it if the user agrees."""
+        self.transfer.import_files([Path(path)])
 
     def _open(
         self,
-        profile: Profile | None,
+        profile: Profile,
         make_call: Callable[[ProfileDraft], Callable[[Api], Profile]],
     ) -> None:
         engine = self._mirror.engine
@@ -74,6 +177,7 @@ class ProfileActions(QObject):
         models = sorted(self._mirror.models.values(), key=lambda m: m.name.casefold())
         form = ProfileForm(engine.runtimes[0], profile, models, self._window)
         self.form = form
+        self._form_actions = FormActions(self._session, form)
 
         def on_saved(saved: Profile) -> None:
             self.close_form()
@@ -98,9 +202,16 @@ class ProfileActions(QObject):
             form.close()
             form.deleteLater()
 
-    def _free_name(self, model_id: str) -> str:
+    def _new_policy(self) -> dict[str, bool | int | float | str]:
+        engine = self._mirror.engine
+        return dict(engine.new_policy) if engine is not None else {}
+
+    def _model_name(self, model_id: str) -> str:
         model = self._mirror.models.get(model_id)
-        base = (model.name if model is not None else model_id.rpartition("/")[2])[:70]
+        name = model.name if model is not None else model_id.rpartition("/")[2]
+        return self._free_name(name[:_LONGEST])
+
+    def _free_name(self, base: str) -> str:
         taken = {p.name.casefold() for p in self._mirror.profiles.values()}
         name, number = base, 1
         while name.casefold() in taken:

@@ -41,6 +41,14 @@ def may_delete(window: QWidget, profile_name: str) -> bool:
     return box.ask(_tr("Delete"))
 
 
+def may_revoke(window: QWidget, name: str) -> bool:
+    """Ask whether an API key may be revoked."""
+    box = Question(window, _tr("Revoke key"), "key")
+    box.setText(_tr("Revoke the key “{name}”?").format(name=name))
+    box.setInformativeText(_tr("Programs that use it are refused from now on."))
+    return box.ask(_tr("Revoke"))
+
+
 def may_cancel_download(window: QWidget, name: str, amount: str) -> bool:
     """Ask whether what has come of a download may be thrown away."""
     box = Question(window, _tr("Cancel download"), "download")
@@ -51,13 +59,11 @@ def may_cancel_download(window: QWidget, name: str, amount: str) -> bool:
     return box.ask(_tr("Delete them"))
 
 
-def may_delete_model(window: QWidget, name: str, size: str) -> bool:
-    """Ask whether a model may be deleted from the disk."""
+def may_delete_model(window: QWidget, name: str, consequences: str) -> bool:
+    """Ask whether a model may be deleted from the disk; say what that does."""
     box = Question(window, _tr("Delete model"), "trash-2")
     box.setText(_tr("Delete {name} from the disk?").format(name=name))
-    box.setInformativeText(
-        _tr("This frees {size}. Profiles that use it stay, but cannot start.").format(size=size)
-    )
+    box.setInformativeText(consequences)
     return box.ask(_tr("Delete"))
 
 
@@ -70,15 +76,15 @@ class Question(QMessageBox):
         scale = window.devicePixelRatioF()
         self.setIconPixmap(icons.pixmap(icon, theme().tokens.acc, _ICON, scale))
 
-    def ask(self, agree: str) -> bool:
-        """Show the question and return whether the user agreed."""
+    def ask(self, agree: str, *, is_default: bool = True) -> bool:
+        """Show the question and return whether the user agreed. Enter agrees if it is default."""
         # Texts of our own: standard buttons bring pictures of another style.
         button = self.addButton(agree, QMessageBox.ButtonRole.AcceptRole)
         button.setProperty("kind", "primary")
         button.style().unpolish(button)
         button.style().polish(button)
         cancel = self.addButton(_tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
-        self.setDefaultButton(button)
+        self.setDefaultButton(button if is_default else cancel)
         self.setEscapeButton(cancel)
         if (layout := self.layout()) is not None:
             layout.setContentsMargins(22, 20, 20, 18)

@@ -3,12 +3,17 @@
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
+from app import login_item
+from app.gui.dialogs.named_keys import NewKeySheet
 from app.gui.dialogs.settings import SettingsDialog
+from app.gui.main_window.questions import may_revoke
 from app.gui.main_window.session import Session
 from app.gui.preferences import Preferences
 from app.gui.theme import theme
 from app.gui.workers import connection
-from app.wire.errors import AppError
+from app.wire.defaults import defaults
+from app.wire.errors import AppError, ErrorCode
+from app.wire.keys import NamedKey, NewKey
 from app.wire.settings import BY_NAME, Scope, SettingState, SettingValue
 
 
@@ -18,6 +23,7 @@ class SettingsActions(QObject):
     failed = Signal(object)  # AppError
     told = Signal(object)  # str
     appearance_changed = Signal()
+    own_changed = Signal(object)  # str, the name of a setting of the app
 
     def __init__(self, session: Session, preferences: Preferences, window: QWidget) -> None:
         super().__init__(window)
@@ -38,11 +44,17 @@ class SettingsActions(QObject):
         dialog.changed.connect(self._on_changed)
         dialog.key_set.connect(self._on_key_set)
         dialog.key_forgotten.connect(self._on_key_forgotten)
+        dialog.named_keys.create_requested.connect(self._create_key)
+        dialog.named_keys.revoke_requested.connect(self._revoke_key)
         dialog.finished.connect(self._on_closed)
         self.dialog = dialog
+        engine = self._session.mirror.engine
+        runtimes = engine.runtimes if engine is not None else ()
+        dialog.defaults.show_rows(defaults(runtimes[0].options if runtimes else ()))
         dialog.show()
         if self._session.door is not None:
             self._session.call("settings", lambda api: api.settings(), self._on_engine_states)
+            self._load_keys()
         if (current := self._session.connection) is not None:
             url = current.url
             self._session.crew.run(
@@ -71,6 +83,8 @@ class SettingsActions(QObject):
 
     def _change_own(self, name: str, value: SettingValue) -> None:
         try:
+            if name == "start_at_login":
+                _switch_login_item(is_on=bool(value))
             self._preferences.change(name, value)
         except AppError as error:
             self._show_error(name, error)
@@ -78,6 +92,7 @@ class SettingsActions(QObject):
         if name == "appearance":
             theme().set_mode(str(value))
             self.appearance_changed.emit()
+        self.own_changed.emit(name)
         self._refresh()
 
     def _on_engine_states(self, states: list[SettingState]) -> None:
@@ -92,6 +107,37 @@ class SettingsActions(QObject):
         sentence = f"{error.message} {error.hint}".strip()
         if self.dialog is not None:
             self.dialog.show_error(name, sentence)
+        else:
+            self.failed.emit(error)
+
+    def _load_keys(self, _done: object = None) -> None:
+        def show(keys: list[NamedKey]) -> None:
+            if self.dialog is not None:
+                self.dialog.named_keys.set_keys(keys)
+
+        self._session.call("keys", lambda api: api.named_keys(), show)
+
+    def _create_key(self, name: str) -> None:
+        def show(made: NewKey) -> None:
+            if self.dialog is not None:
+                self.dialog.named_keys.clear_name()
+                NewKeySheet(made, self.dialog).open()
+            self._load_keys()
+
+        self._session.call("make-key", lambda api: api.create_key(name), show, self._show_key_error)
+
+    def _revoke_key(self, key: NamedKey) -> None:
+        if self.dialog is not None and may_revoke(self.dialog, key.name):
+            self._session.call(
+                "revoke-key",
+                lambda api: api.revoke_key(key.id),
+                self._load_keys,
+                self._show_key_error,
+            )
+
+    def _show_key_error(self, error: AppError) -> None:
+        if self.dialog is not None:
+            self.dialog.named_keys.show_error(f"{error.message} {error.hint}".strip())
         else:
             self.failed.emit(error)
 
@@ -126,3 +172,11 @@ class SettingsActions(QObject):
         if self.dialog is not None:
             self.dialog.deleteLater()
             self.dialog = None
+
+
+def _switch_login_item(*, is_on: bool) -> None:
+    """Write or delete the login item. Raises AppError; then nothing changed."""
+    try:
+        (login_item.install if is_on else login_item.remove)(login_item.Kind.APP)
+    except login_item.LoginItemFailed as error:
+        raise AppError(str(error), code=ErrorCode.STORE_FAILED) from error

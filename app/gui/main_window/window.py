@@ -1,5 +1,6 @@
 """The main window: on the screen first, filled after its first frame."""
 
+import logging
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer, Signal
@@ -11,7 +12,9 @@ from app.gui.theme import theme
 
 if TYPE_CHECKING:
     from app.gui.main_window.parts import Parts
+    from app.gui.main_window.system import System
 
+_log = logging.getLogger("gui")
 _FIRST_SIZE = (1400, 860)
 _SMALLEST = (960, 600)
 _SIDE_WIDTH = 400
@@ -33,6 +36,8 @@ class MainWindow(QMainWindow):
         self._is_ending = False
         self._memory = QSettings(str(paths.home() / "window.ini"), QSettings.Format.IniFormat)
         self.parts: Parts | None = None
+        self.system: System | None = None
+        self._targets: list[str] = []
         appearance = self._memory.value("appearance")
         if isinstance(appearance, str):
             theme().choose(appearance)
@@ -53,20 +58,51 @@ class MainWindow(QMainWindow):
         self._first_frame.start(0)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Close when the engine has ended; until then, ask if needed and end it."""
+        """Hide where that is wanted; else close when the engine has ended, after a question."""
         if self._is_ending:
             event.accept()
             return
         event.ignore()
-        if self.parts is None or self.parts.may_quit():
-            self.quit()
+        # Only the close button; a command that closes the window means to quit.
+        if event.spontaneous() and self.system is not None and self.system.hides_window:
+            self.put_away()
+        else:
+            self.request_quit()
 
     def come_to_front(self) -> None:
         """Show the window above all others."""
+        if self._is_ending:
+            return
         self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
         self.show()
         self.raise_()
         self.activateWindow()
+
+    def put_away(self) -> None:
+        """Hide the window; where nothing would bring it back, minimise it."""
+        if self.system is not None and self.system.can_bring_back:
+            self.hide()
+        else:
+            self.showMinimized()
+
+    def open_targets(self, targets: list[str]) -> None:
+        """Follow links and open profile files, as soon as the window is filled."""
+        if self.system is None:
+            self._targets.extend(targets)
+        else:
+            self.system.links.open(targets)
+
+    def request_quit(self) -> None:
+        """Quit if nothing speaks against it or the user agrees."""
+        if self._is_ending:
+            return
+        if self.parts is not None:
+            if not self.isVisible() and self.parts.session.running_servers():
+                # A question of a hidden window would be hidden too.
+                self.come_to_front()
+            if not self.parts.may_quit():
+                return
+        self.quit()
 
     def quit(self) -> None:
         """End everything in order, then emit `closed`. The window goes at once."""
@@ -79,6 +115,8 @@ class MainWindow(QMainWindow):
         for dialog in self.findChildren(QDialog):
             dialog.close()
         self.hide()
+        if self.system is not None:
+            self.system.end()
         if self.parts is None:
             self._on_ended()
             return
@@ -88,13 +126,18 @@ class MainWindow(QMainWindow):
     def _fill(self) -> None:
         if self.parts is not None or self._is_ending:
             return
+        _log.info("the first frame is out")
         # Half of the app's modules are needed only from here on; the first frame is out.
         from app.gui.main_window.parts import Parts
+        from app.gui.main_window.system import System
 
         self.parts = Parts(self, self._memory, self._url)
+        self.system = System(self, self.parts)
         self.parts.ended.connect(self._on_ended)
         self.parts.begin()
         self.filled.emit()
+        if self._targets:
+            self.system.links.open(self._targets)
 
     def _on_ended(self) -> None:
         self.close()

@@ -1,57 +1,88 @@
-"""The models on this disk as rows for views: changed by id, never reset."""
+"""The models on this disk and on the hub as rows for views: changed by id, never reset."""
 
-import html
-import re
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
-import msgspec
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QMimeData,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+)
 
-from app.gui import format  # noqa: A004 - the project's module of number formats
 from app.gui.guarded import guarded
-from app.wire.nouns import Model, ModelSource, ServerState
+from app.gui.models import model_text
+from app.gui.models.model_rows import (
+    Note,
+    Row,
+    RowKind,
+    SortOrder,
+    hub_row,
+    installed_row,
+    note_row,
+)
+from app.wire.hub import HubModel
+from app.wire.nouns import Model, ServerState
 
 _Index = QModelIndex | QPersistentModelIndex
+_NOTHING: Any = None
+MIME: Final = "application/x-mlx-model"
+"""What a dragged row carries: the id of an installed model in UTF-8."""
 
 
 class Role(IntEnum):
     """What a row answers besides Qt's own roles."""
 
     MODEL = Qt.ItemDataRole.UserRole
+    """Model or HubModel; None for a row that is no model."""
     ACTIVITY = Qt.ItemDataRole.UserRole + 1
     """STARTING, READY, STALLED or BACKING_OFF while a server uses the model, else None.
 
     Qt hands the enum on as plain text: compare it with ==."""
-
-
-class SortOrder(IntEnum):
-    """What the list is sorted by; the value indexes `Row.keys`."""
-
-    NAME = 0
-    SIZE = 1
-    NEWEST = 2
-
-
-class Row(msgspec.Struct, frozen=True):
-    """A model with what filter and sort need, computed once."""
-
-    model: Model
-    haystack: str
-    """Lower case; a search word matches when it is part of this."""
-    keys: tuple[tuple[float, str], ...]
-    """One sort key for each SortOrder, smallest first."""
+    ROW = Qt.ItemDataRole.UserRole + 2
 
 
 class ModelList(QAbstractListModel):
-    """One row for each model, in the order of arrival; a proxy filters and sorts."""
+    """Installed models in the chosen order, then those of the hub as they were answered.
+
+    A proxy filters. A model of both is two rows; the proxy shows one of them.
+    """
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.rows: list[Row] = []
         """Read by the proxy, which must not pay for `data()` at every row."""
+        self._haystacks: list[str] | None = None
+        self._places: dict[str, int] | None = None
+        self._models: dict[str, Model] = {}
+        self._hub: dict[str, HubModel] = {}
+        self._notes: dict[RowKind, Note] = {}
         self._activity: dict[str, ServerState] = {}
+        self._pending: frozenset[str] = frozenset()
+        self._order = SortOrder.NAME
+
+    @property
+    def order(self) -> SortOrder:
+        """What the installed models are sorted by."""
+        return self._order
+
+    @property
+    def haystacks(self) -> list[str]:
+        """What the words of a search are looked for in, one for each row; for reading only."""
+        if self._haystacks is None:
+            self._haystacks = [row.haystack for row in self.rows]
+        return self._haystacks
+
+    def block(self, kind: RowKind) -> tuple[int, int]:
+        """Return where the rows of a kind begin and end; the end is not one of them."""
+        return (
+            bisect_left(self.rows, kind, key=lambda row: row.kind),
+            bisect_right(self.rows, kind, key=lambda row: row.kind),
+        )
 
     @guarded(0)
     def rowCount(self, parent: _Index = QModelIndex()) -> int:
@@ -61,107 +92,226 @@ class ModelList(QAbstractListModel):
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid():
             return None
-        model = self.rows[index.row()].model
+        row = self.rows[index.row()]
         answer: Any = None
         match role:
+            case Role.ROW:
+                answer = row
             case Role.MODEL:
-                answer = model
+                answer = None if isinstance(row.item, Note) else row.item
             case Role.ACTIVITY:
-                answer = self._activity.get(model.id)
+                answer = row.activity
             case Qt.ItemDataRole.DisplayRole:
-                answer = model.name
+                answer = row.item.title if isinstance(row.item, Note) else row.item.name
             case Qt.ItemDataRole.ToolTipRole:
-                answer = _tool_tip(model)
+                answer = model_text.tool_tip(row)
             case Qt.ItemDataRole.AccessibleTextRole:
-                answer = self._sentence(model)
+                answer = model_text.sentence(row)
             case _:
                 pass
         return answer
 
+    @guarded(Qt.ItemFlag.NoItemFlags)
+    def flags(self, index: _Index) -> Qt.ItemFlag:
+        if not index.isValid():
+            return Qt.ItemFlag.NoItemFlags
+        row = self.rows[index.row()]
+        if isinstance(row.item, Note) and not row.item.button:
+            return Qt.ItemFlag.ItemNeverHasChildren
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        if row.installed is not None and row.installed.problem is None:
+            flags |= Qt.ItemFlag.ItemIsDragEnabled
+        return flags | Qt.ItemFlag.ItemNeverHasChildren
+
+    @guarded([MIME])
+    def mimeTypes(self) -> list[str]:
+        return [MIME]
+
+    @guarded(_NOTHING)
+    def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
+        data = QMimeData()
+        for index in indexes:
+            row = self.rows[index.row()]
+            if row.installed is not None:
+                data.setData(MIME, row.id.encode())
+                data.setText(row.id)
+        return data
+
+    def place_of(self, key: str) -> int | None:
+        """Return the row of a key, None when there is none."""
+        if self._places is None:
+            self._places = {row.key: place for place, row in enumerate(self.rows)}
+        return self._places.get(key)
+
     def sync(self, models: Mapping[str, Model]) -> None:
-        """Make the rows those of `models` with the fewest changes."""
-        for row in range(len(self.rows) - 1, -1, -1):
-            if self.rows[row].model.id not in models:
-                self.beginRemoveRows(QModelIndex(), row, row)
-                del self.rows[row]
-                self.endRemoveRows()
-        known = set[str]()
-        for row, old in enumerate(self.rows):
-            known.add(old.model.id)
-            new = models[old.model.id]
-            if new is not old.model and new != old.model:
-                self.rows[row] = _row(new)
-                self.dataChanged.emit(self.index(row), self.index(row))
-        added = [_row(model) for model in models.values() if model.id not in known]
-        if added:
-            self.beginInsertRows(QModelIndex(), len(self.rows), len(self.rows) + len(added) - 1)
-            self.rows += added
-            self.endInsertRows()
-
-    def set_activity(self, activity: Mapping[str, ServerState]) -> None:
-        """Tell which models are in use by servers, by model id."""
-        before, self._activity = self._activity, dict(activity)
-        if before == self._activity:
-            return
-        roles = [Role.ACTIVITY, Qt.ItemDataRole.AccessibleTextRole]
-        for row, item in enumerate(self.rows):
-            if before.get(item.model.id) != self._activity.get(item.model.id):
-                self.dataChanged.emit(self.index(row), self.index(row), roles)
-
-    def _sentence(self, model: Model) -> str:
-        parts = [_spoken_name(model)]
-        if model.quantization:
-            parts.append(model.quantization.replace("-", " "))
-        parts.append(format.spoken_size(model.size_bytes))
-        parts.append(
-            self.tr("demo model") if model.source is ModelSource.DEMO else self.tr("installed")
+        """Make the installed rows those of `models` with the fewest changes."""
+        before, self._models = self._models, dict(models)
+        if before.keys() == models.keys():
+            changed = [m for m in models.values() if before[m.id] is not m and before[m.id] != m]
+            if not changed:
+                return
+            fresh = [self._installed(model) for model in changed]
+            if not any(self._moves(row) for row in fresh):
+                self._put(fresh)
+                self._put(self._hub_rows(row.id for row in fresh))
+                return
+        known = {row.key: row for row in self.rows if row.kind is RowKind.INSTALLED}
+        rows = [self._kept(known, model, before.get(model.id)) for model in models.values()]
+        rows.sort(key=self._sort_key)
+        self._sync_block(RowKind.INSTALLED, rows)
+        touched = {m.id for m in models.values() if before.get(m.id) != m} | (
+            before.keys() - models.keys()
         )
-        match self._activity.get(model.id):
-            case ServerState.READY:
-                parts.append(self.tr("running"))
-            case ServerState.STARTING:
-                parts.append(self.tr("starting"))
-            case ServerState.STALLED:
-                parts.append(self.tr("stalled"))
-            case ServerState.BACKING_OFF:
-                parts.append(self.tr("starting again"))
-            case _:
-                pass
-        if model.problem:
-            parts.append(self.tr("cannot run: {0}").format(model.problem))
-        return ", ".join(parts)
+        self._put(self._hub_rows(touched))
+
+    def set_order(self, order: SortOrder) -> None:
+        """Sort the installed models by `order` from now on."""
+        if order is not self._order:
+            self._order = order
+            rows = [row for row in self.rows if row.kind is RowKind.INSTALLED]
+            self._sync_block(RowKind.INSTALLED, sorted(rows, key=self._sort_key))
+
+    def set_hub(self, models: Iterable[HubModel]) -> None:
+        """Make the rows of the hub those of `models`, in this order."""
+        before, self._hub = self._hub, {model.id: model for model in models}
+        known = {row.key: row for row in self.rows if row.kind is RowKind.HUB}
+        rows: list[Row] = []
+        for model in self._hub.values():
+            row = known.get(f"hub:{model.id}")
+            is_same = row is not None and before.get(model.id) == model
+            rows.append(row if row is not None and is_same else self._hub_row(model))
+        self._sync_block(RowKind.HUB, rows)
+
+    def put_hub(self, model: HubModel) -> None:
+        """Take what became known of a model of the hub that is listed."""
+        if model.id in self._hub and self._hub[model.id] != model:
+            self._hub[model.id] = model
+            self._put([self._hub_row(model)])
+
+    def set_notes(self, notes: Mapping[RowKind, Note | None]) -> None:
+        """Show these rows that are no models; None or a kind left out removes one."""
+        for kind in (RowKind.HEADER, RowKind.NOTE, RowKind.FOOT):
+            note, before = notes.get(kind), self._notes.get(kind)
+            if note == before:
+                continue
+            if note is None:
+                del self._notes[kind]
+            else:
+                self._notes[kind] = note
+            self._sync_block(kind, [] if note is None else [note_row(kind, note)])
+
+    def set_activity(self, activity: Mapping[str, ServerState]) -> bool:
+        """Tell which models are in use by servers, by model id; return True if that is news."""
+        before, self._activity = self._activity, dict(activity)
+        ids = {i for i in before.keys() | activity.keys() if before.get(i) != activity.get(i)}
+        self._renew(ids)
+        return bool(ids)
+
+    def set_pending(self, ids: frozenset[str]) -> None:
+        """Tell for which models of the hub a download was asked a moment ago."""
+        before, self._pending = self._pending, ids
+        self._renew(before ^ ids)
+
+    def touch(self, ids: Iterable[str]) -> None:
+        """Have views and proxies look at the rows of these models again."""
+        for model_id in ids:
+            for key in (f"installed:{model_id}", f"hub:{model_id}"):
+                place = self.place_of(key)
+                if place is not None:
+                    self.dataChanged.emit(self.index(place), self.index(place))
+
+    def _renew(self, ids: Iterable[str]) -> None:
+        for model_id in ids:
+            if (model := self._models.get(model_id)) is not None:
+                self._put([self._installed(model)])
+            self._put(self._hub_rows([model_id]))
+
+    def _installed(self, model: Model) -> Row:
+        return installed_row(model, self._activity.get(model.id))
+
+    def _hub_row(self, model: HubModel) -> Row:
+        return hub_row(
+            model,
+            self._models.get(model.id),
+            self._activity.get(model.id),
+            is_pending=model.id in self._pending,
+        )
+
+    def _hub_rows(self, ids: Iterable[str]) -> list[Row]:
+        return [self._hub_row(self._hub[i]) for i in ids if i in self._hub]
+
+    def _kept(self, known: Mapping[str, Row], model: Model, before: Model | None) -> Row:
+        row = known.get(f"installed:{model.id}")
+        return row if row is not None and before == model else self._installed(model)
+
+    def _sort_key(self, row: Row) -> tuple[float, str]:
+        return row.keys[self._order]
+
+    def _moves(self, row: Row) -> bool:
+        place = self.place_of(row.key)
+        return place is None or self.rows[place].keys[self._order] != row.keys[self._order]
+
+    def _put(self, rows: Iterable[Row]) -> None:
+        """Replace rows at their places."""
+        for row in rows:
+            place = self.place_of(row.key)
+            if place is not None:
+                self.rows[place] = row
+                if self._haystacks is not None:
+                    self._haystacks[place] = row.haystack
+                self.dataChanged.emit(self.index(place), self.index(place))
+
+    def _forget_places(self) -> None:
+        self._places = self._haystacks = None
+
+    def _sync_block(self, kind: RowKind, wanted: list[Row]) -> None:
+        """Make the rows of a kind `wanted`: remove, move, replace, then insert."""
+        first, last = self.block(kind)
+        keys = {row.key for row in wanted}
+        for place, end in reversed(_runs(self.rows, first, last, keys)):
+            self.beginRemoveRows(QModelIndex(), place, end - 1)
+            del self.rows[place:end]
+            self._forget_places()
+            self.endRemoveRows()
+        kept = {row.key for row in self.rows[first : self.block(kind)[1]]}
+        self._rearrange(first, [row for row in wanted if row.key in kept])
+        place = 0
+        while place < len(wanted):
+            end = place
+            while end < len(wanted) and wanted[end].key not in kept:
+                end += 1
+            if end > place:
+                self.beginInsertRows(QModelIndex(), first + place, first + end - 1)
+                self.rows[first + place : first + place] = wanted[place:end]
+                self._forget_places()
+                self.endInsertRows()
+            place = max(end, place + 1)
+
+    def _rearrange(self, first: int, wanted: list[Row]) -> None:
+        """Put rows that are all there into this order, and replace those that differ."""
+        now = self.rows[first : first + len(wanted)]
+        if [row.key for row in now] != [row.key for row in wanted]:
+            self.layoutAboutToBeChanged.emit()
+            before = self.persistentIndexList()
+            keys = [self.rows[index.row()].key for index in before]
+            self.rows[first : first + len(wanted)] = wanted
+            self._forget_places()
+            places = [self.place_of(key) for key in keys]
+            after = [self.index(p) if p is not None else QModelIndex() for p in places]
+            self.changePersistentIndexList(before, after)
+            self.layoutChanged.emit()
+        same = {id(row) for row in now}
+        self._put(row for row in wanted if id(row) not in same)
 
 
-def _row(model: Model) -> Row:
-    family = model.family or ""
-    quantization = model.quantization or ""
-    words = (
-        model.name, model.author, family, format.family(family), quantization,
-        quantization.replace("-", ""), *model.tags,
-        model.source.value if model.source is ModelSource.DEMO else "",
-    )  # fmt: skip
-    # Numbers get leading zeros so that 8B stands before 30B; the id makes the order total.
-    by_name = re.sub(r"\d+", lambda digits: digits[0].zfill(12), model.name.casefold())
-    tail = f"{by_name}\0{model.id}"
-    return Row(
-        model=model,
-        haystack=" ".join(words).lower(),
-        keys=((0.0, tail), (-float(model.size_bytes), tail), (-model.modified_at, tail)),
-    )
-
-
-def _tool_tip(model: Model) -> str:
-    lines = [f"<b>{html.escape(model.name)}</b>"]
-    if model.problem:
-        lines.append(html.escape(model.problem))
-    lines.append(html.escape(model.path))
-    return "<br>".join(lines)
-
-
-def _spoken_name(model: Model) -> str:
-    """Return the name without the quantization at its end, which the sentence says anyway."""
-    words = model.name.replace("_", "-").split("-")
-    short = (model.quantization or "").replace("-", "").lower()
-    if len(words) > 1 and words[-1].lower() == short:
-        del words[-1]
-    return " ".join(words)
+def _runs(rows: list[Row], first: int, last: int, keys: set[str]) -> list[tuple[int, int]]:
+    """Return the stretches of rows from `first` to `last` whose keys are not in `keys`."""
+    runs: list[tuple[int, int]] = []
+    for place in range(first, last):
+        if rows[place].key in keys:
+            continue
+        if runs and runs[-1][1] == place:
+            runs[-1] = (runs[-1][0], place + 1)
+        else:
+            runs.append((place, place + 1))
+    return runs

@@ -1,5 +1,6 @@
-"""The profiles of the mirror as a Qt list, sorted by name."""
+"""The profiles of the mirror as a Qt list: what was used last comes first, then by name."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
@@ -15,6 +16,7 @@ SEARCH_ROLE = Qt.ItemDataRole.UserRole + 4
 """Name and model in one text, for a completer that looks for any part of it."""
 
 _Index = QModelIndex | QPersistentModelIndex
+_REMEMBERED = 50
 
 
 def fault_text(profile: Profile) -> str:
@@ -32,8 +34,24 @@ class ProfileList(QAbstractListModel):
         super().__init__(parent)
         self._mirror = mirror
         self._rows: list[Profile] = []
+        self._recent: list[str] = []
         self.refresh()
         mirror.profiles_changed.connect(self.refresh)
+
+    @property
+    def recent(self) -> tuple[str, ...]:
+        """Ids of the profiles that were used last, the last one first."""
+        return tuple(self._recent)
+
+    def set_recent(self, ids: Iterable[str]) -> None:
+        """Take the order of an earlier time; ids that are not there yet keep their place."""
+        self._recent = list(dict.fromkeys(ids))[:_REMEMBERED]
+        self.refresh()
+
+    def put_first(self, profile_id: str) -> None:
+        """Take notice that a profile is used now."""
+        if self._recent[:1] != [profile_id]:
+            self.set_recent((profile_id, *self._recent))
 
     def profile_at(self, row: int) -> Profile | None:
         """Return the profile in a row."""
@@ -45,7 +63,11 @@ class ProfileList(QAbstractListModel):
 
     def refresh(self) -> None:
         """Take over what changed in the mirror."""
-        wanted = sorted(self._mirror.profiles.values(), key=lambda p: (p.name.casefold(), p.id))
+        place = {profile_id: number for number, profile_id in enumerate(self._recent)}
+        wanted = sorted(
+            self._mirror.profiles.values(),
+            key=lambda p: (place.get(p.id, len(place)), p.name.casefold(), p.id),
+        )
         ids = {profile.id for profile in wanted}
         for row in range(len(self._rows) - 1, -1, -1):
             if self._rows[row].id not in ids:

@@ -20,11 +20,13 @@ _MOST_ROWS = 3
 class DownloadsStrip(QWidget):
     """Up to three tiles high, then it scrolls; gone when there is no download."""
 
+    about_to_resize = Signal()
     action_requested = Signal(object)  # tuple[DownloadAction, str]: what, and the download's id
 
     def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._mirror = mirror
+        self._height = -1
         self.model = DownloadList(self)
         self.view = ListView(self)
         self.view.setObjectName("modelsList")
@@ -46,8 +48,11 @@ class DownloadsStrip(QWidget):
     def _refresh(self) -> None:
         self.model.sync(self._mirror.downloads)
         rows = min(_MOST_ROWS, self.model.rowCount())
-        self.setFixedHeight(rows * (HEIGHT + GAP))
-        self.setVisible(rows > 0)
+        if (height := rows * (HEIGHT + GAP)) != self._height:
+            self._height = height
+            self.about_to_resize.emit()
+            self.setFixedHeight(height)
+            self.setVisible(rows > 0)
 
     def _on_enter(self, index: QModelIndex) -> None:
         download = index.data(DownloadRole.DOWNLOAD)

@@ -17,6 +17,7 @@ class EmptyServers(QWidget):
 
     start_requested = Signal(object)  # str, a profile id
     new_requested = Signal()
+    import_requested = Signal()
 
     def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -31,6 +32,10 @@ class EmptyServers(QWidget):
         self._text.setWordWrap(True)
         self.button = QPushButton(self)
         self.button.clicked.connect(self._on_clicked)
+        self.import_button = QPushButton(self.tr("Import from the earlier MLX Manager…"), self)
+        self.import_button.setProperty("kind", "flat")
+        self.import_button.clicked.connect(lambda: self.import_requested.emit())
+        self.import_button.hide()
         centre = Qt.AlignmentFlag.AlignHCenter
         column = QVBoxLayout(self)
         column.addStretch(2)
@@ -39,6 +44,8 @@ class EmptyServers(QWidget):
             column.addWidget(widget, 0)
             column.addSpacing(space)
         column.addWidget(self.button, 0, centre)
+        column.addSpacing(4)
+        column.addWidget(self.import_button, 0, centre)
         column.addStretch(3)
         self.apply_theme()
         self.refresh()
@@ -52,7 +59,12 @@ class EmptyServers(QWidget):
             )
             self._text.clear()
             self.button.hide()
+            self.import_button.hide()
             return
+        has_old = "predecessor" in self._mirror.engine.capabilities
+        has_own = any(not profile.is_demo for profile in self._mirror.profiles.values())
+        self.import_button.setVisible(has_old and not has_own)
+        self.import_button.setEnabled(not self._mirror.is_stale)
         self._title.setText(self.tr("No server is running"))
         self.button.setEnabled(not self._mirror.is_stale)
         self.button.setToolTip(no_engine() if self._mirror.is_stale else "")

@@ -1,89 +1,33 @@
 """The strip that says who uses the machine's memory, and how much is left."""
 
-from typing import NamedTuple
-
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPainterPath, QPaintEvent
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+)
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.gui import format as fmt
 from app.gui.mirror import Mirror
+from app.gui.panels.memory_legend import SWATCH, SWATCH_GAP, VALUE_GAP, LegendItem, legend
+from app.gui.panels.memory_shares import FOREIGN, Growth, Preview, Share, growth_of, shares_of
 from app.gui.theme import theme
 
 HEIGHT = 70
 _GIB = 2**30
-_MIB = 2**20
-_TENTH = _GIB / 10
 _PAD = 16
 _TITLE_TOP = 9
 _BAR_TOP = 31
 _BAR_HEIGHT = 8
 _LEGEND_TOP = 46
-_SWATCH = 8
-_SWATCH_GAP = 6
-_VALUE_GAP = 5
-_ITEM_GAP = 18
-_NAME_MINIMUM = 64
-"""A name is not elided to fewer pixels; further names go into the count of the rest."""
-
-
-FOREIGN = -1
-"""Colour number of the model servers that the engine did not start."""
-
-
-class Share(NamedTuple):
-    """One user of memory."""
-
-    name: str
-    used_bytes: float | None
-    """None while it is not known."""
-    text: str
-    """The amount for people; a server's is the one that its tile shows."""
-    colour: int | None
-    """Number of the server's colour; None for other apps."""
-
-    @property
-    def key(self) -> tuple[str, int | None]:
-        """Which share it is, however much it uses."""
-        return self.name, self.colour
-
-
-class _Measured(NamedTuple):
-    share: Share
-    own_width: int
-    """Of everything but the name."""
-    name_width: int
-
-
-class _Item(NamedTuple):
-    share: Share | None
-    name: str
-    value: str
-    left: float
-    width: float
-
-
-def shares_of(
-    names: list[tuple[str, float | None, int]], used_bytes: float, other: str
-) -> list[Share]:
-    """Return every server's share and that of other apps; what is written adds up to the total.
-
-    `names`: name, bytes and colour of each server. The servers' own figures are kept as the tiles
-    show them, other apps take up the rounding.
-    """
-    shares = [Share(name, size, fmt.memory_text(size), colour) for name, size, colour in names]
-    known = [size for _, size, _ in names if size is not None]
-    total = round(max(used_bytes, sum(known)) / _TENTH) * _TENTH
-    rest = max(0.0, total - sum(_written(size) for size in known))
-    text = f"{rest / _GIB:.1f} GB"
-    shares.append(Share(other, max(0.0, used_bytes - sum(known)), text, None))
-    return shares
-
-
-def _written(size: float) -> float:
-    """Return the bytes that the text of an amount stands for."""
-    number, unit = fmt.memory(size)
-    return float(number) * (_GIB if unit == "GB" else _MIB)
+_LEAST_COMING = 6
+_HATCH = 5
+"""Pixels between two strokes of what is not used yet."""
 
 
 class MemoryStrip(QWidget):
@@ -94,6 +38,8 @@ class MemoryStrip(QWidget):
         self._mirror = mirror
         self._colours: dict[str, int] = {}
         self._shares: list[Share] = []
+        self._growth: list[Growth] = []
+        self._preview: Preview | None = None
         self._total = 0.0
         self._limit: float | None = None
         self._title = ""
@@ -113,10 +59,30 @@ class MemoryStrip(QWidget):
         """Return how much of the memory is in use, such as `32.5 of 64 GB`."""
         if not self._total:
             return fmt.UNKNOWN
-        used = sum(share.used_bytes or 0.0 for share in self._shares) / _GIB
-        total = self._total / _GIB
+        used, total = self._used() / _GIB, self._total / _GIB
         whole = f"{total:.0f}" if abs(total - round(total)) < 0.05 else f"{total:.1f}"
-        return self.tr("{used} of {total} GB").format(used=f"{used:.1f}", total=whole)
+        if self._preview is None:
+            return self.tr("{used} of {total} GB").format(used=f"{used:.1f}", total=whole)
+        used += self._preview.needed_bytes / _GIB
+        text = self.tr("With {name}: {used} of {total} GB")
+        return text.format(name=self._preview.name, used=f"{used:.1f}", total=whole)
+
+    def _used(self) -> float:
+        return sum(share.used_bytes or 0.0 for share in self._shares)
+
+    def growth(self) -> list[Growth]:
+        """Return what servers are about to take beside what they have."""
+        return self._growth
+
+    def preview(self) -> Preview | None:
+        """Return the server that is shown as if it ran."""
+        return self._preview
+
+    def show_preview(self, preview: Preview | None) -> None:
+        """Show a server as if it ran, hatched behind all that is used; None ends that."""
+        if preview != self._preview:
+            self._preview = preview
+            self.update()
 
     def colour_index(self, server_id: str) -> int:
         """Return the number of a server's colour: the lowest that was free when it came."""
@@ -150,10 +116,13 @@ class MemoryStrip(QWidget):
             names.append((self.tr("Other model servers"), float(foreign), FOREIGN))
         used = 0.0 if sample is None else float(sample.memory_used_bytes)
         shares = shares_of(names, used, self.tr("Other apps")) if sample is not None else []
+        self._growth = growth_of(mirror, self.colour_index) if sample is not None else []
         before = self._shown
         self._title, self._shares, self._total, self._limit = title, shares, total, limit
         self._shown = (
-            [(s.name, s.text, s.colour) for s in shares], total, limit, title, mirror.is_stale
+            [(s.name, s.text, s.colour) for s in shares],
+            [(g.name, fmt.memory_text(g.size_bytes)) for g in self._growth],
+            total, limit, title, mirror.is_stale,
         )  # fmt: skip
         if self._shown != before:
             self._speak()
@@ -185,6 +154,24 @@ class MemoryStrip(QWidget):
             left += width
         return result
 
+    def _coming(self) -> list[tuple[QColor, QRectF]]:
+        """Return colour and place of what is not used yet: growth, then the previewed server."""
+        bar, result = self._bar(), list[tuple[QColor, QRectF]]()
+        left = bar.left() + (bar.width() * self._used() / self._total if self._total else 0.0)
+        parts = [(theme().server_colour(g.colour), g.size_bytes) for g in self._growth]
+        if self._preview is not None:
+            ink = "bad" if self._preview.is_too_big else "acc"
+            parts.append((theme().color(ink), self._preview.needed_bytes))
+        for colour, size in parts:
+            width = bar.width() * size / self._total if self._total else 0.0
+            room = min(width, bar.right() - left)
+            # What is beyond the end is still to be seen.
+            start = min(left, bar.right() - _LEAST_COMING)
+            end = max(start + _LEAST_COMING, left + room)
+            result.append((colour, QRectF(start, bar.top(), end - start, bar.height())))
+            left += width
+        return result
+
     def paintEvent(self, _event: QPaintEvent) -> None:
         colours = theme()
         painter = QPainter(self)
@@ -203,8 +190,13 @@ class MemoryStrip(QWidget):
         painter.setPen(theme().color("tx2"))
         painter.drawText(row, middle, self._title)
         painter.setFont(theme().font("small_value"))
-        painter.setPen(theme().color(self._ink()))
-        painter.drawText(row, middle | Qt.AlignmentFlag.AlignRight, self.total_text())
+        is_too_big = self._preview is not None and self._preview.is_too_big
+        painter.setPen(theme().color("bad" if is_too_big else self._ink()))
+        room = row.width() - QFontMetrics(theme().font("label")).horizontalAdvance(self._title) - 24
+        text = painter.fontMetrics().elidedText(
+            self.total_text(), Qt.TextElideMode.ElideMiddle, round(room)
+        )
+        painter.drawText(row, middle | Qt.AlignmentFlag.AlignRight, text)
 
     def _paint_bar(self, painter: QPainter) -> None:
         colours, bar = theme(), self._bar()
@@ -219,6 +211,8 @@ class MemoryStrip(QWidget):
                 colour.setAlphaF(0.35)
             # A pixel of the card between two segments, so that neighbours part without colour.
             painter.fillRect(segment.adjusted(0, 0, -1 if segment.width() > 3 else 0, 0), colour)
+        for colour, segment in self._coming():
+            _hatch(painter, segment, colour)
         painter.restore()
         if self._limit and self._total and self._limit < self._total:
             left = round(bar.left() + bar.width() * self._limit / self._total)
@@ -233,16 +227,16 @@ class MemoryStrip(QWidget):
         for item in self._legend():
             left = item.left
             if item.share is not None:
-                swatch = QRectF(left, _LEGEND_TOP + (16 - _SWATCH) / 2, _SWATCH, _SWATCH)
+                swatch = QRectF(left, _LEGEND_TOP + (16 - SWATCH) / 2, SWATCH, SWATCH)
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(self._colour(item.share))
                 painter.drawRoundedRect(swatch, 2, 2)
-                left += _SWATCH + _SWATCH_GAP
+                left += SWATCH + SWATCH_GAP
             painter.setFont(name_font)
             painter.setPen(colours.color("tx2"))
             painter.drawText(QRectF(left, _LEGEND_TOP, item.width, 16), middle, item.name)
             if item.value:
-                left += QFontMetrics(name_font).horizontalAdvance(item.name) + _VALUE_GAP
+                left += QFontMetrics(name_font).horizontalAdvance(item.name) + VALUE_GAP
                 painter.setFont(value_font)
                 painter.setPen(colours.color(self._ink()))
                 painter.drawText(QRectF(left, _LEGEND_TOP, item.width, 16), middle, item.value)
@@ -254,62 +248,8 @@ class MemoryStrip(QWidget):
         """Return the legend as it is painted, from the left."""
         return [f"{item.name} {item.value}".strip() for item in self._legend()]
 
-    def _legend(self) -> list[_Item]:
-        """Every share when there is room, with elided names when there is less, else the first
-        ones and how many more there are. Other apps always keep their place.
-        """
-        if not self._shares:
-            return []
-        measured = self._measured()
-        servers, other = measured[:-1], measured[-1]
-        room = self.width() - 2 * _PAD
-        for shown in range(len(servers), -1, -1):
-            more = len(servers) - shown
-            rest = self.tr("+{count} more").format(count=more) if more else ""
-            items = self._fit([*servers[:shown], other], rest, room)
-            if items is not None:
-                return items
-        return []
-
-    def _measured(self) -> list[_Measured]:
-        # Once for each painting: finding out how many servers fit would do it for all, each time.
-        names = QFontMetrics(theme().font("secondary"))
-        values = QFontMetrics(theme().font("secondary_strong"))
-        fixed = _SWATCH + _SWATCH_GAP + _VALUE_GAP
-        # A pixel more, because widths are fractions and elision is strict.
-        return [
-            _Measured(
-                share,
-                fixed + values.horizontalAdvance(share.text),
-                names.horizontalAdvance(share.name) + 1,
-            )
-            for share in self._shares
-        ]
-
-    def _fit(self, shares: list[_Measured], rest: str, room: float) -> list[_Item] | None:
-        names = QFontMetrics(theme().font("secondary"))
-        wanted = [share.name_width for share in shares]
-        room -= sum(share.own_width for share in shares) + _ITEM_GAP * (len(shares) - 1)
-        if rest:
-            room -= names.horizontalAdvance(rest) + _ITEM_GAP
-        if sum(min(width, _NAME_MINIMUM) for width in wanted[:-1]) + wanted[-1] > room:
-            return None
-        # The longest names give way first.
-        cap = max([*wanted, _NAME_MINIMUM])
-        while sum(min(width, cap) for width in wanted[:-1]) + wanted[-1] > room:
-            cap -= 1
-        items: list[_Item] = []
-        left = float(_PAD)
-        for share, own, _ in shares:
-            width = cap if share.colour is not None else wanted[-1]
-            name = names.elidedText(share.name, Qt.TextElideMode.ElideMiddle, width)
-            if share.colour is None and rest:
-                items.append(_Item(None, rest, "", left, names.horizontalAdvance(rest) + 1))
-                left += names.horizontalAdvance(rest) + _ITEM_GAP
-            full = own + names.horizontalAdvance(name)
-            items.append(_Item(share, name, share.text, left, full + 1))
-            left += full + _ITEM_GAP
-        return items
+    def _legend(self) -> list[LegendItem]:
+        return legend(self._shares, float(_PAD), self.width() - 2 * _PAD)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
@@ -349,6 +289,11 @@ class MemoryStrip(QWidget):
     def _tip(self, share: Share | None, where: QPointF) -> str:
         if share is not None:
             return f"{share.name}: {share.text}"
+        for growth, (_, segment) in zip(self._growth, self._coming(), strict=False):
+            if segment.adjusted(0, -6, 0, 6).contains(where):
+                text = self.tr("{name} may take {size} more")
+                size = fmt.memory_text(growth.size_bytes)
+                return text.format(name=growth.name, size=size)
         bar = self._bar()
         on_bar = bar.adjusted(0, -6, 0, 6).contains(where)
         if on_bar and self._total:
@@ -362,3 +307,19 @@ class MemoryStrip(QWidget):
         if hidden and where.y() >= _LEGEND_TOP:
             return "\n".join(f"{s.name}: {s.text}" for s in hidden)
         return ""
+
+
+def _hatch(painter: QPainter, segment: QRectF, colour: QColor) -> None:
+    """Paint what is not there yet: its colour in strokes on a tint."""
+    painter.save()
+    painter.setClipRect(segment, Qt.ClipOperation.IntersectClip)
+    tint = QColor(colour)
+    tint.setAlphaF(0.22)
+    painter.fillRect(segment, tint)
+    painter.setPen(QPen(colour, 1.5))
+    height = segment.height()
+    x = segment.left() - height
+    while x < segment.right():
+        painter.drawLine(QPointF(x, segment.bottom()), QPointF(x + height, segment.top()))
+        x += _HATCH
+    painter.restore()

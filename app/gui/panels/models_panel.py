@@ -1,83 +1,80 @@
-"""The left half of the window: search, sort and the models on this disk."""
+"""The left half of the window: models on this disk and on the hub, searched in one place."""
 
-import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, Signal, SignalInstance
-from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QMenu,
-    QPushButton,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, QTimer, Signal
+from PySide6.QtWidgets import QAbstractItemView, QFrame, QStackedWidget, QVBoxLayout, QWidget
 
-from app.gui import format  # noqa: A004 - the project's module of number formats
-from app.gui.delegates.model_tile import MARGIN, ModelTile
-from app.gui.mirror import LinkState, Mirror
-from app.gui.models.model_filter import ModelFilter
-from app.gui.models.model_list import ModelList, Role, SortOrder
+from app.gui import format as fmt
+from app.gui.delegates.model_tile import ModelTile
+from app.gui.mirror import Mirror
+from app.gui.models.activity import activity_of
+from app.gui.models.facets import Facets, choices
+from app.gui.models.hub_text import search_words
+from app.gui.models.model_filter import ModelFilter, Segment
+from app.gui.models.model_list import ModelList, Role
+from app.gui.models.model_rows import Note, Offer, Row, RowKind, SortOrder
 from app.gui.panels.downloads_strip import DownloadsStrip
-from app.gui.panels.hub_offer import HubOffer
-from app.gui.theme import theme
-from app.gui.widgets import icons
+from app.gui.panels.hub_browse import HubBrowse
+from app.gui.panels.hub_results import HubCalls
+from app.gui.panels.model_menu import Wishes, make_menu
+from app.gui.panels.models_empty import Remedy, empty
+from app.gui.panels.models_head import ModelsHead
+from app.gui.panels.pending_downloads import PendingDownloads
+from app.gui.panels.row_anchor import RowAnchor
 from app.gui.widgets.empty_state import EmptyState
 from app.gui.widgets.list_view import ListView, MenuRequest
-from app.gui.widgets.search_field import SearchField
-from app.wire.nouns import Model, ModelSource, ServerState
+from app.wire.nouns import ModelSource
 
-_TELLING = (
-    ServerState.STALLED, ServerState.READY, ServerState.STARTING, ServerState.BACKING_OFF,
-)  # fmt: skip
-"""States that a model's tile tells; of several servers with one model, the first here."""
-_FIRST_DOWNLOAD = "mlx-community/Qwen3-4B-4bit"
+_FIT_MS: Final = 1_500
+"""After a server came or went its memory takes a moment to be measured."""
 
 
 class ModelsPanel(QWidget):
-    """Shows the mirror's models and asks for what the user wants with one."""
+    """Shows the mirror's models and those of the hub, and asks for what the user wants with one."""
 
     run_requested = Signal(object)  # str, the model's id
     new_profile_requested = Signal(object)  # str, the model's id
+    inspect_requested = Signal(object)  # str, the model's id, on this disk or on the hub
     reveal_requested = Signal(object)  # str, the model's id
     copy_id_requested = Signal(object)  # str, the model's id
+    open_page_requested = Signal(object)  # str, a hub id
     delete_requested = Signal(object)  # str, the model's id
     download_requested = Signal(object)  # str, a hub id
+    download_and_run_requested = Signal(object)  # str, a hub id
     download_action_requested = Signal(object)  # tuple[DownloadAction, str]
 
-    def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, mirror: Mirror, calls: HubCalls | None = None, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setObjectName("modelsPanel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._mirror = mirror
         self._wanted: str | None = None
         """The id of the row that the user chose; it comes back when a filter had hidden it."""
-        self._is_filtering = False
+        self._changes = 0
+        """How many changes of rows are under way; what they select is no wish of the user."""
+        self._remedy = Remedy.NONE
         self._list = ModelList(self)
+        self._pending = PendingDownloads(self._list)
         self._filter = ModelFilter(self._list, self)
-        self._summary = QLabel(self)
-        self.search = SearchField(self.tr("Search models"), self)
-        self._sort = self._make_sort_button()
+        self.head = ModelsHead(self._choices, self)
+        self.search = self.head.search
         self.view = self._make_view()
+        self._anchor = RowAnchor(self, self.view, self._index_of)
+        self.browse = HubBrowse(calls, self._list, self._filter, self.view) if calls else None
         self._empty = EmptyState(self)
-        self._empty.button_clicked.connect(self._on_empty_clicked)
         self._edge = QFrame(self)
         self._pages = QStackedWidget(self)
-        self.offer = HubOffer(mirror, self)
-        self.offer.download_requested.connect(self.download_requested)
         self.downloads = DownloadsStrip(mirror, self)
-        self.downloads.action_requested.connect(self.download_action_requested)
+        self._fit_timer = QTimer(self)
+        self._fit_timer.setSingleShot(True)
+        self._fit_timer.setInterval(_FIT_MS)
         self._lay_out()
-        self.search.textChanged.connect(self._on_search_changed)
-        self.search.textChanged.connect(self.offer.set_text)
-        self.search.enter_pressed.connect(self._on_search_entered)
-        self.search.down_pressed.connect(self._enter_list)
-        theme().changed.connect(self._paint_icons)
-        self._paint_icons()
+        self._connect()
         self._follow_mirror()
 
     def focus_search(self) -> None:
@@ -85,78 +82,40 @@ class ModelsPanel(QWidget):
         self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.search.selectAll()
 
-    def focus_list(self) -> None:
-        """Move the keyboard to the list."""
-        self._enter_list()
+    def inspect_current(self) -> None:
+        """Ask for the inspector on the selected model."""
+        row = self._row(self.view.currentIndex())
+        if row is not None and row.id:
+            self.inspect_requested.emit(row.id)
 
-    def _follow_mirror(self) -> None:
-        mirror = self._mirror
-        mirror.models_changed.connect(self._on_models_changed)
-        mirror.downloads_changed.connect(self._on_downloads_changed)
-        mirror.server_changed.connect(self._update_activity)
-        mirror.server_removed.connect(self._update_activity)
-        mirror.engine_changed.connect(self._update_page)
-        mirror.link_changed.connect(self._on_link_changed)
-        self._on_downloads_changed()
-        self._on_models_changed()
-        self._update_activity()
+    def download_current(self) -> None:
+        """Ask for the download of the selected model of the hub."""
+        row = self._row(self.view.currentIndex())
+        if row is not None and row.offer in (Offer.DOWNLOAD, Offer.ASK):
+            self._download(row.id)
 
-    def _make_sort_button(self) -> QPushButton:
-        button = QPushButton(self)
-        button.setObjectName("modelsSort")
-        button.setAccessibleName(self.tr("Sort models"))
-        menu, group = QMenu(button), QActionGroup(button)
-        names = {
-            SortOrder.NAME: self.tr("Name"),
-            SortOrder.SIZE: self.tr("Size"),
-            SortOrder.NEWEST: self.tr("Newest"),
-        }
-        for order, name in names.items():
-            action = menu.addAction(self.tr("Sort by {0}").format(name.lower()))
-            action.setCheckable(True)
-            action.setChecked(order is self._filter.order)
-            action.triggered.connect(partial(self._on_order_chosen, order))
-            group.addAction(action)
-        button.setMenu(menu)
-        button.setToolTip(self.tr("Sort by name, size or age"))
-        return button
+    def run_current(self) -> None:
+        """Ask to run the selected model."""
+        index = self.view.currentIndex()
+        if self._tile.offer_at(index) is Offer.RUN:
+            self._on_pressed((Offer.RUN, index.data(Role.ROW).id))
+
+    def show_segment(self, segment: Segment) -> None:
+        """Look at these models."""
+        self.head.choose(segment)
 
     def _make_view(self) -> ListView:
         view = ListView(self)
         view.setObjectName("modelsList")
         view.setAccessibleName(self.tr("Models"))
         view.setModel(self._filter)
-        tile = ModelTile(view)
-        view.setItemDelegate(tile)
-        tile.run_clicked.connect(self.run_requested)
-        view.pointer_left.connect(tile.clear_hover)
-        view.enter_pressed.connect(self._on_enter_pressed)
-        view.menu_requested.connect(self._on_menu_requested)
-        view.left_at_top.connect(self.focus_search)
-        view.selectionModel().currentChanged.connect(self._on_current_changed)
-        view.verticalScrollBar().valueChanged.connect(self._update_edge)
-        view.verticalScrollBar().valueChanged.connect(tile.clear_hover)
-        self._tile = tile
+        view.setDragEnabled(True)
+        view.setDragDropMode(QAbstractItemView.DragDropMode.DragOnly)
+        self._tile = ModelTile(view)
+        view.setItemDelegate(self._tile)
         return view
 
     def _lay_out(self) -> None:
-        title = QLabel(self.tr("Models"), self)
-        title.setFont(theme().font("page"))
-        title.setFixedHeight(36)
-        self._summary.setObjectName("modelsSummary")
-        self._summary.setFont(theme().font("secondary"))
-        head = QHBoxLayout()
-        head.setContentsMargins(MARGIN + 2, 0, MARGIN + 2, 0)
-        head.addWidget(title)
-        head.addStretch()
-        # The summary is smaller than the title; two pixels put both on one base line.
-        self._summary.setContentsMargins(0, 4, 0, 0)
-        head.addWidget(self._summary)
-        tools = QHBoxLayout()
-        tools.setContentsMargins(MARGIN, 0, MARGIN, 0)
-        tools.setSpacing(8)
-        tools.addWidget(self.search, 1)
-        tools.addWidget(self._sort)
         self._edge.setObjectName("modelsEdge")
         self._edge.setFixedHeight(1)
         self._pages.addWidget(self.view)
@@ -164,182 +123,277 @@ class ModelsPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 16, 0, 0)
         layout.setSpacing(0)
-        layout.addLayout(head)
-        layout.addSpacing(10)
-        layout.addLayout(tools)
-        layout.addSpacing(11)
-        layout.addWidget(self.offer)
-        layout.addWidget(self.downloads)
-        layout.addWidget(self._edge)
+        for widget in (self.head, self.downloads, self._edge):
+            layout.addWidget(widget)
         layout.addWidget(self._pages, 1)
         self.setMinimumWidth(300)
 
+    def _connect(self) -> None:
+        view, head = self.view, self.head
+        self._tile.pressed.connect(self._on_pressed)
+        self._tile.opened.connect(self.inspect_requested)
+        view.pointer_left.connect(self._tile.clear_hover)
+        view.enter_pressed.connect(self._on_enter_pressed)
+        view.menu_requested.connect(self._on_menu_requested)
+        view.left_at_top.connect(self.focus_search)
+        view.selectionModel().currentChanged.connect(self._on_current_changed)
+        view.verticalScrollBar().valueChanged.connect(self._update_edge)
+        view.verticalScrollBar().valueChanged.connect(self._tile.clear_hover)
+        head.search.textChanged.connect(self._on_search_changed)
+        head.search.enter_pressed.connect(self._on_search_entered)
+        head.search.down_pressed.connect(self.focus_list)
+        head.segments.chosen.connect(self._on_segment_chosen)
+        head.sort.order_chosen.connect(self._on_order_chosen)
+        head.sort.hub_sort_chosen.connect(self._on_hub_sort_chosen)
+        for filters in (head.filter_button, head.filter_bar):
+            filters.changed.connect(self._on_facets_changed)
+        self._empty.button_clicked.connect(self._on_empty_clicked)
+        self.downloads.action_requested.connect(self.download_action_requested)
+        self.downloads.about_to_resize.connect(self._anchor.hold)
+        if self.browse is not None:
+            self.browse.about_to_change.connect(self._on_hub_changing)
+            self.browse.changed.connect(self._on_hub_changed)
+            self._fit_timer.timeout.connect(self.browse.renew_fits)
+
+    def _follow_mirror(self) -> None:
+        mirror = self._mirror
+        mirror.models_changed.connect(self._on_models_changed)
+        mirror.downloads_changed.connect(self._on_downloads_changed)
+        mirror.server_changed.connect(self._update_activity)
+        mirror.server_removed.connect(self._update_activity)
+        mirror.engine_changed.connect(self._on_link_changed)
+        mirror.link_changed.connect(self._on_link_changed)
+        self._on_downloads_changed()
+        self._on_models_changed()
+        self._update_activity()
+        self._on_link_changed()
+
     def _on_models_changed(self) -> None:
-        self._list.sync(self._mirror.models)
-        self._restore_current()
-        self._update_summary()
-        self._update_page()
+        self._filter_with(partial(self._list.sync, self._mirror.models))
+        self._pending.end(self._mirror.models.keys())
+        own = [m for m in self._mirror.models.values() if m.source is not ModelSource.DEMO]
+        total = fmt.file_size(sum(m.size_bytes for m in own))
+        text = self.tr("{0} installed · {1}").format(len(own), total) if own else ""
+        self.head.summary.setText(text)
 
     def _on_link_changed(self) -> None:
         self._tile.set_live(not self._mirror.is_stale)
-        self._update_page()
+        self._on_facets_changed(self._filter.facets)
 
     def _on_downloads_changed(self) -> None:
         hidden = frozenset(self._mirror.downloads)
+        if hidden == self._filter.hidden:
+            # Only its progress: that is the strip's, and comes twice a second for each download.
+            return
+        self._pending.end(hidden)
+        if self._wanted in hidden:
+            # The keyboard goes on from the next row.
+            self._wanted = None
         self._filter_with(partial(self._filter.set_hidden, hidden))
+        self._anchor.release()
 
     def _update_activity(self) -> None:
-        activity: dict[str, ServerState] = {}
-        for server in self._mirror.servers.values():
-            state = ServerState.READY if server.state is ServerState.BUSY else server.state
-            if state in _TELLING:
-                known = activity.get(server.model, state)
-                activity[server.model] = min(state, known, key=_TELLING.index)
-        self._list.set_activity(activity)
+        if self._list.set_activity(activity_of(self._mirror.servers.values())):
+            self._fit_timer.start()
 
-    def _update_summary(self) -> None:
-        own = [m for m in self._mirror.models.values() if m.source is not ModelSource.DEMO]
-        total = format.file_size(sum(m.size_bytes for m in own))
-        text = self.tr("{0} installed · {1}").format(len(own), total) if own else ""
-        self._summary.setText(text)
-
-    def _update_page(self) -> None:
-        """Show the list, or say why there is nothing to list."""
-        if self._filter.rowCount():
-            self._pages.setCurrentWidget(self.view)
-            return
-        if self._filter.words:
-            self._empty.show_message(
-                icon="search",
-                title=self.tr("No model matches “{0}”").format(self.search.text().strip()),
-                button=self.tr("Clear search"),
-            )
-        elif self._mirror.engine is None:
-            is_connecting = self._mirror.link is LinkState.CONNECTING
-            title = self.tr("Connecting to the engine") if is_connecting else self.tr("No engine")
-            self._empty.show_message(icon="plug", title=title, text=self._mirror.link_text)
-        elif self._mirror.models:
-            self._empty.show_message(
-                icon="download", title=self.tr("All models are being downloaded")
-            )
-        else:
-            self._empty.show_message(
-                icon="boxes",
-                title=self.tr("No models yet"),
-                text=self.tr(
-                    "Models in your Hugging Face folder appear here. To download one, type its "
-                    "id or the address of its page into the search field, for example\n\n{0}"
-                ).format(_FIRST_DOWNLOAD),
-                button=self.tr("Try this one"),
-            )
-        self._pages.setCurrentWidget(self._empty)
+    def _ask_hub(self, *, at_once: bool = False) -> None:
+        if self.browse is not None:
+            is_live = self._mirror.engine is not None and not self._mirror.is_stale
+            text, sort = self.search.text(), self.head.sort.hub_sort
+            self.browse.ask(text, self._filter.facets, sort, is_live=is_live, at_once=at_once)
 
     def _on_search_changed(self, text: str) -> None:
-        self._tile.set_words(tuple(text.lower().split()))
-        self._filter_with(partial(self._filter.set_text, text))
+        words = search_words(text)
+        self._tile.set_words(words)
+        if self.browse is None:
+            self._filter_with(lambda: self._filter.set_words(words, answers=True))
+        else:
+            self._filter_with(self._ask_hub)
         current = self.view.currentIndex()
-        if self._filter.words or not current.isValid():
+        if words or not current.isValid():
             self.view.scroll_to_start()
         else:
             self.view.reveal(current)
         self.view.viewport().update()
 
-    def _filter_with(self, change: Callable[[], None]) -> None:
-        """Filter without losing the row that the user chose."""
-        self._is_filtering = True
-        change()
+    def _on_search_entered(self) -> None:
+        """Ask the hub without waiting, or go to what is there."""
+        if self.browse is not None and self.browse.results.is_searching:
+            self._ask_hub(at_once=True)
+        else:
+            self.focus_list()
+
+    def _on_segment_chosen(self, _index: int) -> None:
+        self.head.sort.set_segment(self.head.segment)
+        self._filter_with(partial(self._filter.set_segment, self.head.segment))
+        self._filter_with(partial(self._ask_hub, at_once=True))
+        self._show_facets()
+        self.view.scroll_to_start()
+
+    def _on_order_chosen(self, order: SortOrder) -> None:
+        self._list.set_order(order)
+        self.view.scroll_to_start()
+
+    def _on_hub_sort_chosen(self, _sort: object) -> None:
+        self._ask_hub(at_once=True)
+        self.view.scroll_to_start()
+
+    def _on_facets_changed(self, facets: Facets) -> None:
+        engine = self._mirror.engine
+        machine = engine.machine if engine is not None else None
+        limit = (machine.gpu_limit_bytes or machine.memory_bytes) if machine is not None else 0
+        self._filter_with(partial(self._filter.set_facets, facets, limit_bytes=limit))
+        self._show_facets()
+        self._filter_with(partial(self._ask_hub, at_once=True))
+
+    def _show_facets(self) -> None:
+        facets = self._filter.facets
+        self.head.filter_button.set_facets(facets)
+        is_useful = bool(facets.names) or self.head.segment is Segment.HUB
+        self.head.filter_bar.set_facets(facets, suggests=is_useful)
+
+    def _choices(self) -> dict[str, list[str]]:
+        items = [row.item for row in self._list.rows]
+        return choices(item for item in items if not isinstance(item, Note))
+
+    def _on_hub_changing(self) -> None:
+        self._changes += 1
+
+    def _on_hub_changed(self) -> None:
         self._restore_current()
-        self._is_filtering = False
+        self._changes -= 1
+        self._update_page()
+
+    def _filter_with(self, change: Callable[[], object]) -> None:
+        """Change the rows without losing the one that the user chose."""
+        self._changes += 1
+        change()
+        if self.browse is not None:
+            self.browse.refresh_notes()
+        self._restore_current()
+        self._changes -= 1
         self._update_page()
 
     def _restore_current(self) -> None:
-        if self._wanted is None or self._wanted == _model_id(self.view.currentIndex()):
+        row = self._row(self.view.currentIndex())
+        if self._wanted is None or (row is not None and row.id == self._wanted):
             return
-        for row in range(self._filter.rowCount()):
-            index = self._filter.index(row, 0)
-            if _model_id(index) == self._wanted:
+        for key in (f"installed:{self._wanted}", f"hub:{self._wanted}"):
+            index = self._index_of(key)
+            if index.isValid():
                 # By the selection model: the view would scroll to it.
                 self.view.selectionModel().setCurrentIndex(
                     index, QItemSelectionModel.SelectionFlag.ClearAndSelect
                 )
                 return
+        # Qt has chosen a neighbour, which nobody asked for.
+        self.view.selectionModel().clear()
 
-    def _on_current_changed(self, current: QModelIndex) -> None:
-        if not self._is_filtering:
-            self._wanted = _model_id(current)
+    def _index_of(self, key: str) -> QModelIndex:
+        place = self._list.place_of(key)
+        return self._filter.mapFromSource(self._list.index(-1 if place is None else place))
 
-    def _on_order_chosen(self, order: SortOrder) -> None:
-        self._filter.set_order(order)
-        self.view.scroll_to_start()
+    def _update_page(self) -> None:
+        """Show the list, or say why there is nothing to list."""
+        results = self.browse.results if self.browse is not None else None
+        rows = self._filter.rowCount() - self._filter.count(RowKind.HEADER)
+        is_searching = results is not None and results.is_searching
+        if rows or (is_searching and self._filter.segment is Segment.ALL):
+            self._pages.setCurrentWidget(self.view)
+            return
+        said = empty(self._mirror, self._filter, results, self.search.text().strip())
+        self._remedy = said.remedy
+        self._empty.show_message(
+            icon=said.icon, title=said.title, text=said.text, button=said.button
+        )
+        self._pages.setCurrentWidget(self._empty)
 
     def _on_empty_clicked(self) -> None:
-        if self._filter.words:
-            self.search.clear()
-            self.focus_search()
-        else:
-            self.search.setText(_FIRST_DOWNLOAD)
+        match self._remedy:
+            case Remedy.CLEAR_SEARCH:
+                self.search.clear()
+                self.focus_search()
+            case Remedy.CLEAR_FILTERS:
+                self._on_facets_changed(Facets())
+            case Remedy.RETRY if self.browse is not None:
+                self.browse.go_on()
+            case Remedy.BROWSE:
+                self.show_segment(Segment.HUB)
+                self.focus_search()
+            case _:
+                pass
 
-    def _on_search_entered(self) -> None:
-        """Download what is on offer when the search finds nothing else."""
-        if self._filter.rowCount():
-            self._enter_list()
-        else:
-            self.offer.accept()
+    def _on_current_changed(self, current: QModelIndex) -> None:
+        if not self._changes:
+            row = self._row(current)
+            self._wanted = row.id if row is not None and row.id else None
 
-    def _enter_list(self) -> None:
+    def focus_list(self) -> None:
+        """Move the keyboard to the list, to its first model if none is selected."""
         if not self._filter.rowCount():
             return
         if not self.view.currentIndex().isValid():
-            self.view.setCurrentIndex(self._filter.index(0, 0))
+            for place in range(self._filter.rowCount()):
+                index = self._filter.index(place, 0)
+                if index.flags() & Qt.ItemFlag.ItemIsSelectable:
+                    self.view.setCurrentIndex(index)
+                    break
         self.view.setFocus(Qt.FocusReason.TabFocusReason)
 
+    def _row(self, index: QModelIndex) -> Row | None:
+        row = index.data(Role.ROW)
+        return row if isinstance(row, Row) else None
+
     def _on_enter_pressed(self, index: QModelIndex) -> None:
-        model = index.data(Role.MODEL)
-        if isinstance(model, Model) and self._tile.can_run(index):
-            self.run_requested.emit(model.id)
+        row = self._row(index)
+        if row is not None and row.id:
+            self.inspect_requested.emit(row.id)
+        elif row is not None:
+            self._on_pressed((row.offer, row.id))
+
+    def _on_pressed(self, wish: tuple[Offer, str]) -> None:
+        offer, model_id = wish
+        match offer:
+            case Offer.RUN:
+                self.run_requested.emit(model_id)
+            case Offer.DOWNLOAD:
+                self._download(model_id)
+            case Offer.ASK:
+                self.open_page_requested.emit(model_id)
+            case Offer.ANSWER if self.browse is not None:
+                self.browse.go_on()
+            case _:
+                pass
+
+    def _download(self, model_id: str) -> None:
+        if self._mirror.is_stale:
+            return
+        self._pending.add(model_id)
+        self.download_requested.emit(model_id)
 
     def _on_menu_requested(self, request: MenuRequest) -> None:
-        model = request.row.data(Role.MODEL)
-        if isinstance(model, Model):
-            is_free = request.row.data(Role.ACTIVITY) is None and not self._mirror.is_stale
-            self._make_menu(model, is_free=is_free).popup(request.position)
-
-    def _make_menu(self, model: Model, *, is_free: bool) -> QMenu:
-        """Return the menu of a model; it holds the id, so that it outlives any change of rows."""
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        is_usable = not model.problem
-        self._add(menu, self.tr("Run"), self.run_requested, model).setEnabled(is_usable and is_free)
-        profile = self._add(menu, self.tr("New profile…"), self.new_profile_requested, model)
-        profile.setEnabled(is_usable)
-        menu.addSeparator()
-        self._add(menu, self.tr("Copy id"), self.copy_id_requested, model)
+        row = self._row(request.row)
+        if row is None or not row.id:
+            return
+        wishes = Wishes(
+            run=self.run_requested.emit,
+            new_profile=self.new_profile_requested.emit,
+            inspect=self.inspect_requested.emit,
+            copy_id=self.copy_id_requested.emit,
+            open_page=self.open_page_requested.emit,
+            reveal=self.reveal_requested.emit,
+            delete=self.delete_requested.emit,
+            download=self._download,
+            download_and_run=self.download_and_run_requested.emit,
+        )
         engine = self._mirror.engine
-        if engine is not None and "local_disk" in engine.capabilities:
-            is_mac = sys.platform == "darwin"
-            text = self.tr("Reveal in Finder") if is_mac else self.tr("Reveal in folder")
-            self._add(menu, text, self.reveal_requested, model)
-        if model.source is ModelSource.HUB:
-            menu.addSeparator()
-            delete = self._add(menu, self.tr("Delete…"), self.delete_requested, model)
-            delete.setEnabled(is_free)
-        return menu
-
-    def _add(self, menu: QMenu, text: str, signal: SignalInstance, model: Model) -> QAction:
-        action = menu.addAction(text)
-        action.triggered.connect(lambda: signal.emit(model.id))
-        return action
+        is_local = engine is not None and "local_disk" in engine.capabilities
+        menu = make_menu(row, wishes, self, is_live=not self._mirror.is_stale, is_local=is_local)
+        menu.popup(request.position)
 
     def _update_edge(self, value: int) -> None:
-        """Draw a line under the search field while tiles are scrolled beneath it."""
-        self._edge.setProperty("scrolled", value > 0)
-        self._edge.style().unpolish(self._edge)
-        self._edge.style().polish(self._edge)
-
-    def _paint_icons(self) -> None:
-        self._sort.setIcon(icons.icon("arrow-up-down", theme().tokens.tx2))
-
-
-def _model_id(index: QModelIndex) -> str | None:
-    model = index.data(Role.MODEL)
-    return model.id if isinstance(model, Model) else None
+        """Draw a line under the controls while tiles are scrolled beneath them."""
+        if self._edge.property("scrolled") != (value > 0):
+            self._edge.setProperty("scrolled", value > 0)
+            self._edge.style().unpolish(self._edge)
+            self._edge.style().polish(self._edge)

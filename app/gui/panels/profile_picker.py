@@ -43,7 +43,7 @@ class ProfilePicker(QComboBox):
 
     def __init__(self, profiles: ProfileList, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._profiles = profiles
+        self.profiles = profiles
         self._wanted: str | None = None
         self._rows_are_changing = False
         self.setObjectName("profilePicker")
@@ -71,7 +71,9 @@ class ProfilePicker(QComboBox):
         self.currentIndexChanged.connect(self._on_index_changed)
         for signal in (profiles.rowsAboutToBeInserted, profiles.rowsAboutToBeRemoved):
             signal.connect(self._on_rows_about_to_change)
-        for signal in (profiles.rowsInserted, profiles.rowsRemoved, profiles.dataChanged):
+        for signal in (
+            profiles.rowsInserted, profiles.rowsRemoved, profiles.rowsMoved, profiles.dataChanged,
+        ):  # fmt: skip
             signal.connect(self._on_rows_changed)
         self.apply_theme()
 
@@ -83,7 +85,7 @@ class ProfilePicker(QComboBox):
 
     def _make_completer(self) -> QCompleter:
         completer = _Completer(self)
-        completer.setModel(self._profiles)
+        completer.setModel(self.profiles)
         completer.setCompletionRole(SEARCH_ROLE)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
@@ -95,12 +97,12 @@ class ProfilePicker(QComboBox):
 
     def profile(self) -> Profile | None:
         """Return the chosen profile."""
-        return self._profiles.profile_at(self.currentIndex())
+        return self.profiles.profile_at(self.currentIndex())
 
     def choose(self, profile_id: str | None) -> None:
         """Choose a profile; one that is not there yet is chosen when it comes."""
         self._wanted = profile_id
-        self.setCurrentIndex(self._profiles.row_of(profile_id))
+        self.setCurrentIndex(self.profiles.row_of(profile_id))
 
     def wanted_id(self) -> str | None:
         """Return the id of the profile that was chosen last, also while it is not there."""
@@ -112,7 +114,7 @@ class ProfilePicker(QComboBox):
         self._field.selectAll()
 
     def _on_index_changed(self, row: int) -> None:
-        profile = self._profiles.profile_at(row)
+        profile = self.profiles.profile_at(row)
         if profile is not None and not self._rows_are_changing:
             self._wanted = profile.id
             self._field.setCursorPosition(0)
@@ -125,7 +127,7 @@ class ProfilePicker(QComboBox):
 
     def _on_rows_changed(self) -> None:
         self._rows_are_changing = False
-        row = self._profiles.row_of(self._wanted)
+        row = self.profiles.row_of(self._wanted)
         if row != self.currentIndex():
             self.setCurrentIndex(row)
         else:
@@ -169,7 +171,7 @@ class ProfilePicker(QComboBox):
     def _choose_match(self) -> None:
         """Choose the profile of exactly this name, else the first one that matches."""
         text = self._field.text().strip().casefold()
-        rows = [self._profiles.profile_at(row) for row in range(self._profiles.rowCount())]
+        rows = [self.profiles.profile_at(row) for row in range(self.profiles.rowCount())]
         profiles = [profile for profile in rows if profile is not None]
         exact = [p for p in profiles if p.name.casefold() == text]
         part = [p for p in profiles if text and text in f"{p.name} {p.model}".casefold()]

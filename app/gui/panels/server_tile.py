@@ -1,91 +1,42 @@
 """One server as a tile: name, state, figures with sparklines, and its buttons."""
 
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
 
-from PySide6.QtCore import QPoint, QRect, QRectF, Qt, Signal
-from PySide6.QtGui import (
-    QContextMenuEvent,
-    QFocusEvent,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QPen,
-    QResizeEvent,
-)
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QResizeEvent
 
-from app.gui.mirror import HISTORY, Series
+from app.gui.mirror import Series
 from app.gui.panels import tile_text as say
 from app.gui.panels.failure_box import FailureBox
+from app.gui.panels.tile_base import HALO, ServerItem
 from app.gui.panels.tile_buttons import HEIGHT as BUTTON_HEIGHT
-from app.gui.panels.tile_buttons import TileAction, TileButtons
+from app.gui.panels.tile_buttons import TileButtons
+from app.gui.panels.tile_details import pending_tip
+from app.gui.panels.tile_figures import HEIGHT as FIGURES_HEIGHT
+from app.gui.panels.tile_figures import TileFigures
 from app.gui.theme import theme
 from app.gui.widgets.elided_label import ElidedLabel
-from app.gui.widgets.metric_cell import HEIGHT as CELL_HEIGHT
-from app.gui.widgets.metric_cell import MetricCell
 from app.gui.widgets.pill import Pill
-from app.gui.widgets.sparkline import SparkStrip, column_edges
 from app.wire.nouns import Machine, Server, ServerState
 
-HALO = 3
-"""Room around the card for the focus ring; part of the widget."""
-TILE_HEIGHT = 184 + 2 * HALO
+TILE_HEIGHT = 192 + 2 * HALO
+"""Three rows fit into a window of 860 pixels, with the row of tools."""
 MIN_CARD_WIDTH = 400
 """Below it Stop, Restart and the totals do not fit side by side."""
 _PAD = 16
-_RADIUS = 10
-_TITLE_TOP = 12
-_MODEL_TOP = 35
-_CELLS_TOP = 60
-_SPARK_HEIGHT = 32
+_TITLE_TOP = 11
+_MODEL_TOP = 33
+_FIGURES_TOP = 56
 _BUTTONS_BOTTOM = 12
-_ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-_PENDING_S = 8.0
-"""A press that changed nothing for so long has failed; a notice of the window says why."""
+_GAP = 12
 
 
-class TileRequest(NamedTuple):
-    """What the user asked of which server."""
+class ServerTile(ServerItem):
+    """Shows one server. State is a field, not a tile: every part keeps its place in all states."""
 
-    action: TileAction
-    server_id: str
-
-
-class MenuWish(NamedTuple):
-    """Where the menu of which tile is wanted."""
-
-    server_id: str
-    place: QPoint
-    """On the screen."""
-
-
-class ServerTile(QWidget):
-    """Shows one server from its first start until it is removed. State is a field, not a tile.
-
-    Figures are handed in by `show_figures`, only while the tile can be seen; `is_stale` says that
-    they were not.
-    """
-
-    requested = Signal(object)  # TileRequest
-    selected = Signal(object)  # str, the server's id
-    menu_wanted = Signal(object)  # MenuWish
-
-    def __init__(self, server: Server, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.server = server
-        self.is_stale = True
-        self.plots_enabled = False
-        self._is_selected = False
-        self._is_live = True
+    def __init__(self, server: Server) -> None:
+        super().__init__(server, TILE_HEIGHT)
         self._series: Series | None = None
-        self._peaks: dict[str, float] = {}
-        self._drawn: dict[str, tuple[Sequence[float], float]] = {}
-        self._pending_until = 0.0
-        self.setFixedHeight(TILE_HEIGHT)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._build()
         self.apply_theme()
         self.show_server(server, time.time())
@@ -94,13 +45,14 @@ class ServerTile(QWidget):
         font = theme().font
         middle, right = Qt.TextElideMode.ElideMiddle, Qt.AlignmentFlag.AlignRight
         self.name_label = ElidedLabel(font("tile"), elide=middle, parent=self)
+        self.pending_chip = Pill(font("label"), self, has_dot=False)
+        self.pending_chip.hide()
         self.pill = Pill(font("label"), self)
         self.model_label = ElidedLabel(font("secondary"), elide=middle, parent=self)
         self.time_label = ElidedLabel(font("secondary"), align=right, parent=self)
-        fonts = (font("label"), font("value"), font("secondary"))
-        self.cells = {name: MetricCell(say.LABELS[name], fonts, self) for name in say.TILE_METRICS}
-        self.plots = SparkStrip(len(say.TILE_METRICS), HISTORY, self)
-        self.plots.setAccessibleName(self.tr("The last two minutes of each figure"))
+        self.figures = TileFigures(self)
+        self.cells = self.figures.cells
+        self.plots = self.figures.plots
         self.failure_box = FailureBox(self)
         self.tokens_label = ElidedLabel(font("secondary"), align=right, parent=self)
         self.requests_label = ElidedLabel(font("label"), align=right, parent=self)
@@ -108,64 +60,42 @@ class ServerTile(QWidget):
         self._buttons = TileButtons(self)
         self._buttons.pressed.connect(self._on_pressed)
 
-    def is_selected(self) -> bool:
-        """Return True for the tile that shortcuts name."""
-        return self._is_selected
-
     def button_texts(self) -> list[str]:
         """Return what the main buttons say, from the left."""
         return self._buttons.texts()
 
-    def set_selected(self, is_selected: bool) -> None:
-        """Draw the ring of the selected tile, or none."""
-        if is_selected != self._is_selected:
-            self._is_selected = is_selected
-            self.update()
-
     def show_server(self, server: Server, now: float) -> None:
-        """Take a new state. Everything stays where it is; only what differs is painted."""
         if server.started_at != self.server.started_at:
-            self._peaks.clear()
+            self.figures.forget_peaks()
         self.server = server
-        self._pending_until = 0.0
         self.name_label.setText(server.name)
         self.model_label.set_reason(say.subtitle_tip(server))
         self.time_label.set_reason(say.when_tip(server))
         has_failed = server.state in say.TROUBLE
         self.failure_box.setVisible(has_failed)
-        self.plots.setVisible(not has_failed)
-        for cell in self.cells.values():
-            cell.setVisible(not has_failed)
+        self.figures.setVisible(not has_failed)
         changed = self._buttons.show_server(server)
-        self._buttons.set_open(True)
+        self._settle_press()
         self._show_status()
         self._show_tone()
+        self._show_pending()
         self.show_time(now)
         if changed:
             self._place_buttons()
         self.is_stale = True
 
     def set_live(self, is_live: bool) -> None:
-        """Look like old news and take no presses while the engine does not answer."""
-        if is_live == self._is_live:
-            return
-        self._is_live = is_live
-        self._pending_until = 0.0
-        self._buttons.set_open(True)
-        self._buttons.set_live(is_live)
-        self.apply_theme()
+        if is_live != self._is_live:
+            super().set_live(is_live)
+            self._buttons.set_live(is_live)
 
     def show_time(self, now: float) -> None:
-        """Let the time move on to `now`, in seconds since the epoch by the engine's clock."""
         is_known = self._is_live or self.server.state is not ServerState.BACKING_OFF
         if self.time_label.setText(say.when(self.server, now) if is_known else ""):
             self._place_header()
-        if self._pending_until and now > self._pending_until:
-            self._pending_until = 0.0
-            self._buttons.set_open(True)
+        self._expire_press(now)
 
     def show_figures(self, series: Series | None, machine: Machine | None) -> None:
-        """Show the newest figures and draw the plots, as far as they differ from what is shown."""
         self.is_stale = False
         if not self.server.state.has_process:
             series = None
@@ -174,25 +104,19 @@ class ServerTile(QWidget):
         first, second = say.totals(self.server, series)
         self.tokens_label.setText(first)
         self.requests_label.setText(second)
-        for column, name in enumerate(say.TILE_METRICS):
-            value = None if series is None else series.latest(name)
-            if series is not None:
-                self._peaks[name] = max(self._peaks.get(name, 0.0), say.peak(series, name))
-            scale = say.scale(name, self._peaks.get(name, 0.0), machine)
-            number, unit = say.figure(name, value)
-            reason = say.tip(name, self.server, value, scale)
-            self.cells[name].set_value(number, unit, reason=reason)
-            if self.plots_enabled:
-                self._draw(column, name, scale)
+        self.figures.show_figures(self.server, series, machine, plots=self.plots_enabled)
         sentence = say.spoken_figures(self.server, series)
         if sentence != self.accessibleDescription():
             self.setAccessibleDescription(sentence)
 
-    def _draw(self, column: int, name: str, scale: float) -> None:
-        history = list((self._series or Series()).history(name))
-        if self._drawn.get(name) != (history, scale):
-            self._drawn[name] = (history, scale)
-            self.plots.show_series(column, [value / scale for value in history])
+    def tell_copied(self) -> None:
+        self._buttons.tell_copied()
+
+    def _open_buttons(self, *, is_open: bool) -> None:
+        self._buttons.set_open(is_open)
+
+    def _press_start(self) -> bool:
+        return self._buttons.press_start()
 
     def _show_status(self) -> None:
         opened = None if self._series is None else self._series.latest("requests_open")
@@ -204,27 +128,28 @@ class ServerTile(QWidget):
         if name != self.accessibleName():
             self.setAccessibleName(name)
 
-    def _on_pressed(self, action: TileAction) -> None:
-        if action not in (TileAction.LOG, TileAction.COPY_URL):
-            self._pending_until = time.time() + _PENDING_S
-            self._buttons.set_open(False)
-        self.requested.emit(TileRequest(action, self.server.id))
+    def _show_pending(self) -> None:
+        is_shown = bool(self.server.pending) and self.server.state.serves
+        colour = theme().color
+        self.pending_chip.set_state(self.tr("Restart to apply"), colour("tx2"), colour("chip"))
+        if is_shown:
+            self.pending_chip.setToolTip(pending_tip(self.server))
+        if is_shown == self.pending_chip.isHidden():
+            self.pending_chip.setVisible(is_shown)
+            self._place_header()
 
     def apply_theme(self) -> None:
-        """Take the colours of the theme that is in use now."""
         colour = theme().color
         strong, weak = (colour("tx"), colour("tx2")) if self._is_live else (colour("tx3"),) * 2
         self.name_label.set_colour(colour("tx" if self._is_live else "tx2"))
         for label in (self.time_label, self.requests_label):
             label.set_colour(weak)
         self.tokens_label.set_colour(strong)
-        for cell in self.cells.values():
-            cell.set_colours(strong, weak)
-        series = ("tokens", "memory", "cpu", "gpu") if self._is_live else ("other",) * 4
-        self.plots.set_colours([colour(token) for token in series], colour("line2"))
+        self.figures.set_live(is_live=self._is_live)
         self._buttons.apply_theme()
         self._show_status()
         self._show_tone()
+        self._show_pending()
         self.update()
 
     def _show_tone(self) -> None:
@@ -238,38 +163,34 @@ class ServerTile(QWidget):
         is_stalled = state is ServerState.STALLED and self._is_live
         self.model_label.set_colour(theme().color("bad" if is_stalled else "tx2"))
 
-    def _card(self) -> QRect:
-        return self.rect().adjusted(HALO, HALO, -HALO, -HALO)
-
     def _inner(self) -> QRect:
         return self._card().adjusted(_PAD, 0, -_PAD, 0)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         inner = self._inner()
-        top = inner.top() + _CELLS_TOP
-        edges = column_edges(inner.width(), len(self.cells))
-        for cell, (left, width) in zip(self.cells.values(), edges, strict=True):
-            cell.setGeometry(inner.left() + left, top, width, CELL_HEIGHT)
-        plots_top = top + CELL_HEIGHT
-        self.plots.setGeometry(inner.left(), plots_top, inner.width(), _SPARK_HEIGHT)
-        box_bottom = plots_top + _SPARK_HEIGHT
-        self.failure_box.setGeometry(inner.left(), top, inner.width(), box_bottom - top)
+        place = QRect(inner.left(), inner.top() + _FIGURES_TOP, inner.width(), FIGURES_HEIGHT)
+        self.figures.setGeometry(place)
+        self.failure_box.setGeometry(place)
         self._place_header()
         self._place_buttons()
 
     def _place_header(self) -> None:
         inner = self._inner()
         right = inner.right() + 1
-        pill_left = right - self.pill.width()
-        self.pill.move(pill_left, inner.top() + _TITLE_TOP)
+        left = right - self.pill.width()
+        top = inner.top() + _TITLE_TOP
+        self.pill.move(left, top)
+        if not self.pending_chip.isHidden():
+            left -= self.pending_chip.width() + 6
+            self.pending_chip.move(left, top)
         height = self.name_label.height()
-        top = inner.top() + _TITLE_TOP + (self.pill.height() - height) // 2
-        self.name_label.setGeometry(inner.left(), top, pill_left - inner.left() - 12, height)
+        top += (self.pill.height() - height) // 2
+        self.name_label.setGeometry(inner.left(), top, left - inner.left() - _GAP, height)
         needed = self.time_label.natural_width()
         top, height = inner.top() + _MODEL_TOP, self.time_label.height()
         self.time_label.setGeometry(right - needed, top, needed, height)
-        room = inner.width() - needed - 12
+        room = inner.width() - needed - _GAP
         self.model_label.setGeometry(inner.left(), top, room, height)
 
     def _place_buttons(self) -> None:
@@ -280,46 +201,3 @@ class ServerTile(QWidget):
         half = BUTTON_HEIGHT // 2
         self.tokens_label.setGeometry(rest.left(), top, rest.width(), half)
         self.requests_label.setGeometry(rest.left(), top + half, rest.width(), half)
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        colours = theme()
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        card = QRectF(self._card())
-        if self.hasFocus():
-            halo = colours.color("acc")
-            halo.setAlphaF(0.28)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(halo)
-            painter.drawRoundedRect(QRectF(self.rect()), _RADIUS + HALO, _RADIUS + HALO)
-        width = 2.0 if self._is_selected else 1.0
-        painter.setPen(QPen(colours.color("acc" if self._is_selected else "line"), width))
-        painter.setBrush(colours.color("card"))
-        painter.drawRoundedRect(
-            card.adjusted(width / 2, width / 2, -width / 2, -width / 2), _RADIUS, _RADIUS
-        )
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.update()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        is_plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-        if is_plain and event.key() in _ENTER and self._buttons.press_start():
-            return
-        super().keyPressEvent(event)
-
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        is_key = event.reason() == QContextMenuEvent.Reason.Keyboard
-        corner = self._card().topLeft() + QPoint(_PAD, _MODEL_TOP)
-        self.selected.emit(self.server.id)
-        place = self.mapToGlobal(corner) if is_key else event.globalPos()
-        self.menu_wanted.emit(MenuWish(self.server.id, place))
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        self.selected.emit(self.server.id)
-        super().mousePressEvent(event)

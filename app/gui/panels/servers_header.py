@@ -1,8 +1,18 @@
 """The head of the servers half: title, profile picker, Start, and what is wrong with a profile."""
 
-from PySide6.QtCore import QRectF, Qt, Signal
+from functools import partial
+
+from PySide6.QtCore import QPoint, QRectF, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.gui.mirror import Mirror
 from app.gui.models.profile_list import ProfileList, fault_text
@@ -12,7 +22,7 @@ from app.gui.theme import theme
 from app.gui.widgets import icons
 from app.gui.widgets.button_icon import set_button_icon
 from app.gui.widgets.elided_label import ElidedLabel, WrappedLabel
-from app.wire.nouns import Profile, ServerState
+from app.wire.nouns import Profile, Server, ServerState
 
 _BUTTON = 28
 _ROW_HEIGHT = 36
@@ -80,6 +90,7 @@ class ServersHeader(QWidget):
     edit_requested = Signal(object)  # str, a profile id
     new_requested = Signal()
     show_file_requested = Signal(object)  # str, a path
+    command_requested = Signal(object)  # str, the id of a command for the chosen profile
 
     def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -94,9 +105,12 @@ class ServersHeader(QWidget):
         self.start_button.setProperty("kind", "primary")
         self.edit_button = self._icon_button(self.tr("Edit profile"))
         self.new_button = self._icon_button(self.tr("New profile"))
+        self.more_button = self._icon_button(self.tr("More for this profile"))
+        self.more_button.clicked.connect(self._show_menu)
         self.notice = FaultNotice(self)
         self._lay_out()
         self.picker.chosen.connect(self.refresh)
+        mirror.server_changed.connect(self._on_server_changed)
         self.picker.submitted.connect(self._on_start)
         self.start_button.clicked.connect(self._on_start)
         self.edit_button.clicked.connect(self._on_edit)
@@ -126,6 +140,7 @@ class ServersHeader(QWidget):
         pair.setSpacing(4)
         pair.addWidget(self.edit_button)
         pair.addWidget(self.new_button)
+        pair.addWidget(self.more_button)
         row.addLayout(pair)
         holder = QWidget(self)
         holder.setFixedHeight(_ROW_HEIGHT)
@@ -167,7 +182,8 @@ class ServersHeader(QWidget):
         self._set_enabled(self.start_button, is_enabled=not reason)
         name = "" if profile is None else profile.name
         self.start_button.setToolTip(reason or self.tr("Start {name}").format(name=name))
-        self._set_enabled(self.edit_button, is_enabled=profile is not None)
+        for button in (self.edit_button, self.more_button):
+            self._set_enabled(button, is_enabled=profile is not None)
         engine = self._mirror.engine
         is_local = engine is not None and "local_disk" in engine.capabilities
         self.notice.show_profile(profile, can_show_file=is_local)
@@ -201,10 +217,36 @@ class ServersHeader(QWidget):
         if profile is not None and not self.obstacle()[1]:
             self.start_requested.emit(profile.id)
 
+    def _on_server_changed(self, server: Server) -> None:
+        if server.state is ServerState.STARTING:
+            self.picker.profiles.put_first(server.id)
+
     def _on_edit(self) -> None:
         profile = self.picker.profile()
         if profile is not None:
             self.edit_requested.emit(profile.id)
+
+    def _show_menu(self) -> None:
+        profile = self.picker.profile()
+        if profile is None:
+            return
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for command_id, text in (
+            ("duplicate_profile", self.tr("Duplicate")),
+            ("rename_profile", self.tr("Rename…")),
+            ("export_profile", self.tr("Export…")),
+            ("delete_profile", self.tr("Delete")),
+        ):
+            if command_id == "delete_profile":
+                menu.addSeparator()
+            action = menu.addAction(text)
+            # A file with a mistake can only be shown, or go.
+            action.setEnabled(profile.fault is None or command_id == "delete_profile")
+            action.triggered.connect(partial(self.command_requested.emit, command_id))
+        corner = self.more_button.rect().bottomRight() + QPoint(1, 5)
+        # Its right edge below the button's: there is no room to the right.
+        menu.popup(self.more_button.mapToGlobal(corner - QPoint(menu.sizeHint().width(), 0)))
 
     def apply_theme(self) -> None:
         """Take the colours of the theme that is in use now."""
@@ -212,5 +254,6 @@ class ServersHeader(QWidget):
         tokens = theme().tokens
         self.edit_button.setIcon(icons.icon("sliders-horizontal", tokens.tx2, 16))
         self.new_button.setIcon(icons.icon("plus", tokens.tx2, 16))
+        self.more_button.setIcon(icons.icon("ellipsis", tokens.tx2, 16))
         self.picker.apply_theme()
         self.notice.apply_theme()

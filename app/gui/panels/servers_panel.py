@@ -3,17 +3,28 @@
 import time
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QApplication, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import (
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QHideEvent,
+    QResizeEvent,
+    QShowEvent,
+)
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.gui.mirror import LinkState, Mirror
 from app.gui.panels.empty_servers import EmptyServers
 from app.gui.panels.foreign_list import ForeignList
 from app.gui.panels.memory_strip import MemoryStrip
-from app.gui.panels.server_tile import MenuWish, ServerTile, TileRequest
+from app.gui.panels.model_drop import ModelDrop
 from app.gui.panels.servers_header import ServersHeader
-from app.gui.panels.tile_buttons import TileAction, menu_entries
-from app.gui.panels.tile_grid import SIDE, TileGrid
+from app.gui.panels.start_preview import StartPreview
+from app.gui.panels.tile_actions import TileAction, menu_entries
+from app.gui.panels.tile_base import MenuWish, ServerItem, TileRequest
+from app.gui.panels.tile_board import TileBoard
+from app.gui.panels.tile_grid import SIDE
 from app.gui.panels.tile_menu import TileMenu
 from app.gui.theme import theme
 from app.wire.events import Samples
@@ -24,24 +35,29 @@ _CLOCK_SLACK_S = 1.5
 """Two clocks that differ by less are taken as equal, so that shown times do not jitter."""
 _TOP = 16
 _GAP = 12
+_TABS = {
+    TileAction.INSPECT: "overview",
+    TileAction.LOG: "log",
+    TileAction.TRY: "try",
+    TileAction.CONNECT: "connect",
+}
+"""What is looked at in the inspector, and where."""
 
 
 class ServersPanel(QWidget):
-    """Shows every server of the mirror and says what the user wants; it asks no engine itself.
-
-    Nothing is painted that cannot be seen: figures go only to tiles with a visible part, and to
-    the others when they come into view.
-    """
+    """Shows every server of the mirror and says what the user wants; it asks no engine itself."""
 
     start_requested = Signal(object)  # str, a profile id
     stop_requested = Signal(object)  # str, a server id
     kill_requested = Signal(object)  # str, a server id
     restart_requested = Signal(object)  # str, a server id
     remove_requested = Signal(object)  # str, a server id
-    log_requested = Signal(object)  # str, a server id
+    inspect_requested = Signal(str, str)  # a server id; overview, requests, log, try or connect
     copy_url_requested = Signal(object)  # str, a server id
     edit_requested = Signal(object)  # str, a profile id
     new_requested = Signal()
+    import_requested = Signal()
+    run_requested = Signal(object)  # str, a model id
     show_file_requested = Signal(object)  # str, a path on the engine's disk
     foreign_stop_requested = Signal(object)  # ForeignServer
     selection_changed = Signal(object)  # str | None, a server id
@@ -49,23 +65,28 @@ class ServersPanel(QWidget):
     def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._mirror = mirror
-        self._selected: str | None = None
         self._started: str | None = None
         """The profile that the user has just started; its tile is selected and scrolled to."""
         self._expected_model: str | None = None
         self._stopped_clock: float | None = None
         """When the engine was lost; no time moves on until it is back."""
-        self._plots_enabled = False
         self._clock_offset = 0.0
         self.header = ServersHeader(mirror, self)
         self.memory_strip = MemoryStrip(mirror, self)
-        self.grid = TileGrid(self)
+        self.preview = StartPreview(mirror, self.header, self.memory_strip)
+        self.board = TileBoard(mirror, lambda: self._now(), self)
+        self.grid = self.board.grid
         self.foreign_list = ForeignList(mirror, self)
         self._empty = EmptyServers(mirror, self)
         self._pages = QStackedWidget(self)
+        self._drop = ModelDrop(mirror, self)
+        self.setAcceptDrops(True)
         self._timer = QTimer(self)
         self._timer.setInterval(_TICK_MS)
         self._timer.timeout.connect(self._on_second)
+        self._late = QTimer(self)
+        self._late.setSingleShot(True)
+        self._late.timeout.connect(self.memory_strip.refresh)
         self._lay_out()
         self._connect()
         for server in mirror.servers.values():
@@ -73,7 +94,7 @@ class ServersPanel(QWidget):
 
     def _lay_out(self) -> None:
         self._pages.addWidget(self._empty)
-        self._pages.addWidget(self.grid)
+        self._pages.addWidget(self.board)
         head = QVBoxLayout()
         head.setContentsMargins(SIDE, _TOP, SIDE, 0)
         head.setSpacing(_GAP)
@@ -90,7 +111,7 @@ class ServersPanel(QWidget):
         self._refresh_foreign()
 
     def _connect(self) -> None:
-        mirror, header = self._mirror, self.header
+        mirror, header, board = self._mirror, self.header, self.board
         mirror.server_changed.connect(self._on_server_changed)
         mirror.server_removed.connect(self._on_server_removed)
         mirror.sampled.connect(self._on_sampled)
@@ -98,6 +119,10 @@ class ServersPanel(QWidget):
         mirror.engine_changed.connect(self._on_engine_changed)
         mirror.foreign_changed.connect(self._on_foreign_changed)
         mirror.link_changed.connect(self._on_link_changed)
+        board.requested.connect(self._on_tile_requested)
+        board.menu_wanted.connect(self._on_menu_wanted)
+        board.selection_changed.connect(self.selection_changed)
+        self._drop.dropped.connect(self.run_requested)
         self.foreign_list.stop_requested.connect(self.foreign_stop_requested)
         header.start_requested.connect(self._on_start_requested)
         header.edit_requested.connect(self.edit_requested)
@@ -105,11 +130,8 @@ class ServersPanel(QWidget):
         header.show_file_requested.connect(self.show_file_requested)
         self._empty.start_requested.connect(self._on_start_requested)
         self._empty.new_requested.connect(self.new_requested)
-        self.grid.view_moved.connect(self._refresh_stale)
+        self._empty.import_requested.connect(self.import_requested)
         theme().changed.connect(self._on_theme_changed)
-        app = QApplication.instance()
-        if isinstance(app, QApplication):
-            app.focusChanged.connect(self._on_focus_changed)
 
     @property
     def last_profile_id(self) -> str | None:
@@ -124,6 +146,11 @@ class ServersPanel(QWidget):
         """Move the keyboard focus to the profile picker."""
         self.header.picker.edit_text()
 
+    def focus_half(self) -> None:
+        """Move the keyboard to the selected tile, without one to the profile picker."""
+        if not self.board.focus_selected():
+            self.focus_picker()
+
     def start_chosen(self) -> None:
         """Do what a press on Start does."""
         self.header.start_button.click()
@@ -134,62 +161,38 @@ class ServersPanel(QWidget):
 
     def selected_id(self) -> str | None:
         """Return the server that shortcuts name, None when no tile is selected."""
-        return self._selected
+        return self.board.selected_id()
 
-    def tile(self, server_id: str) -> ServerTile | None:
-        """Return the tile of a server."""
+    def select(self, server_id: str | None) -> None:
+        """Select a tile; the selection never moves by itself."""
+        self.board.select(server_id)
+
+    def tile(self, server_id: str) -> ServerItem | None:
+        """Return the tile or row of a server."""
         return self.grid.tiles.get(server_id)
 
     def enable_plots(self) -> None:
         """Draw sparklines from now on. Call it once pyqtgraph was imported."""
-        self._plots_enabled = True
-        for tile in self.grid.tiles.values():
-            tile.plots_enabled = True
-            tile.is_stale = True
-        self._refresh_stale()
+        self.board.enable_plots()
 
-    def select(self, server_id: str | None) -> None:
-        """Select a tile; the selection never moves by itself."""
-        if server_id == self._selected or (server_id and server_id not in self.grid.tiles):
-            return
-        for tile in self.grid.tiles.values():
-            tile.set_selected(tile.server.id == server_id)
-        self._selected = server_id
-        self.selection_changed.emit(server_id)
+    def tell_copied(self, server_id: str) -> None:
+        """Say at a tile, for a moment, that its address was copied."""
+        if (item := self.tile(server_id)) is not None:
+            item.tell_copied()
 
     def _now(self) -> float:
         if self._stopped_clock is not None:
             return self._stopped_clock
         return time.time() + self._clock_offset
 
-    def _is_seen(self) -> bool:
-        return self.isVisible() and not self.window().isMinimized()
-
     def _on_server_changed(self, server: Server) -> None:
-        tile = self.grid.tiles.get(server.id)
-        if tile is None:
-            tile = self._make_tile(server)
-        else:
-            tile.show_server(server, self._now())
+        item = self.board.put(server)
+        self._pages.setCurrentWidget(self.board)
         self._reveal_started(server)
-        self.memory_strip.refresh()
         self.header.refresh()
-        if self._is_seen() and not tile.visibleRegion().isEmpty():
-            self._show_figures(tile)
-
-    def _make_tile(self, server: Server) -> ServerTile:
-        tile = ServerTile(server)
-        tile.plots_enabled = self._plots_enabled
-        tile.requested.connect(self._on_tile_requested)
-        tile.selected.connect(self.select)
-        tile.menu_wanted.connect(self._on_menu_wanted)
-        tile.set_live(not self._mirror.is_stale)
-        self.grid.add(tile)
-        tile.show_time(self._now())
-        self._pages.setCurrentWidget(self.grid)
-        if self._selected is None:
-            self.select(server.id)
-        return tile
+        # Many servers may change at once, and the strip looks at all of them each time.
+        self._late.start(0)
+        self.board.refresh(item)
 
     def _reveal_started(self, server: Server) -> None:
         """Select and scroll to a server once its start begins, if the user asked for it here."""
@@ -198,13 +201,10 @@ class ServersPanel(QWidget):
             self._started = server.id
         if is_new_start and server.id == self._started:
             self._started = self._expected_model = None
-            self.select(server.id)
-            self.grid.reveal(server.id)
+            self.board.reveal(server.id)
 
     def _on_server_removed(self, server_id: str) -> None:
-        if server_id == self._selected:
-            self.select(None)
-        self.grid.remove(server_id)
+        self.board.remove(server_id)
         self.memory_strip.forget(server_id)
         self.header.refresh()
         if not self.grid.tiles:
@@ -214,23 +214,10 @@ class ServersPanel(QWidget):
         offset = samples.at - time.time()
         if abs(offset - self._clock_offset) > _CLOCK_SLACK_S:
             self._clock_offset = offset if abs(offset) > _CLOCK_SLACK_S else 0.0
-        for tile in self.grid.tiles.values():
-            tile.is_stale = True
-        if self._is_seen():
+        self.board.mark_stale()
+        if self.isVisible() and not self.window().isMinimized():
             self.memory_strip.refresh()
-            self._refresh_stale()
-
-    def _refresh_stale(self) -> None:
-        if self._is_seen():
-            for tile in self.grid.visible_tiles():
-                if tile.is_stale:
-                    tile.show_time(self._now())
-                    self._show_figures(tile)
-
-    def _show_figures(self, tile: ServerTile) -> None:
-        engine = self._mirror.engine
-        machine = None if engine is None else engine.machine
-        tile.show_figures(self._mirror.series.get(tile.server.id), machine)
+            self.board.refresh_stale()
 
     def _on_link_changed(self, _state: LinkState) -> None:
         is_stale = self._mirror.is_stale
@@ -238,25 +225,22 @@ class ServersPanel(QWidget):
             self._stopped_clock = None
         elif self._stopped_clock is None:
             self._stopped_clock = self._now()
-        for tile in self.grid.tiles.values():
-            tile.set_live(not is_stale)
-            tile.show_time(self._now())
-        self.header.refresh()
+        self.board.set_live(is_live=not is_stale)
         self.memory_strip.refresh()
+        self.header.refresh()
         self._empty.refresh()
         self._refresh_foreign()
 
     def _on_second(self) -> None:
-        if self._is_seen() and self._stopped_clock is None:
-            for tile in self.grid.visible_tiles():
-                tile.show_time(self._now())
+        if self._stopped_clock is None:
+            self.board.show_time()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._timer.start()
         self.memory_strip.refresh()
         # The tiles have a visible part only after this event.
-        QTimer.singleShot(0, self, self._refresh_stale)
+        QTimer.singleShot(0, self, self.board.refresh_stale)
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
@@ -278,28 +262,22 @@ class ServersPanel(QWidget):
 
     def _on_engine_changed(self) -> None:
         self.memory_strip.refresh()
+        self.header.refresh()
         self._refresh_foreign()
         self._empty.refresh()
-        self.header.refresh()
 
     def _on_theme_changed(self) -> None:
         self.header.apply_theme()
         self._empty.apply_theme()
         self.memory_strip.update()
         self.foreign_list.apply_theme()
-        for tile in self.grid.tiles.values():
-            tile.apply_theme()
-
-    def _on_focus_changed(self, _old: QWidget | None, now: QWidget | None) -> None:
-        for server_id, tile in self.grid.tiles.items():
-            if now is not None and (now is tile or tile.isAncestorOf(now)):
-                self.select(server_id)
+        self.board.apply_theme()
 
     def _on_start_requested(self, profile_id: str) -> None:
         self._started = profile_id
         if profile_id in self.grid.tiles:
-            self.select(profile_id)
-            self.grid.reveal(profile_id)
+            self.board.reveal(profile_id)
+        self.preview.show_profile(None)
         self.start_requested.emit(profile_id)
 
     def _on_menu_wanted(self, wish: MenuWish) -> None:
@@ -315,21 +293,39 @@ class ServersPanel(QWidget):
             menu.popup(wish.place)
 
     def _on_tile_requested(self, request: TileRequest) -> None:
-        self.select(request.server_id)
+        server_id = request.server_id
+        self.board.select(server_id)
         match request.action:
             case TileAction.START:
-                self.start_requested.emit(request.server_id)
+                self.start_requested.emit(server_id)
             case TileAction.STOP:
-                self.stop_requested.emit(request.server_id)
+                self.stop_requested.emit(server_id)
             case TileAction.KILL:
-                self.kill_requested.emit(request.server_id)
+                self.kill_requested.emit(server_id)
             case TileAction.RESTART:
-                self.restart_requested.emit(request.server_id)
+                self.restart_requested.emit(server_id)
             case TileAction.REMOVE:
-                self.remove_requested.emit(request.server_id)
-            case TileAction.LOG:
-                self.log_requested.emit(request.server_id)
+                self.remove_requested.emit(server_id)
             case TileAction.COPY_URL:
-                self.copy_url_requested.emit(request.server_id)
+                self.copy_url_requested.emit(server_id)
             case TileAction.EDIT:
-                self.edit_requested.emit(request.server_id)
+                self.edit_requested.emit(server_id)
+            case TileAction.INSPECT | TileAction.LOG | TileAction.TRY | TileAction.CONNECT:
+                self.inspect_requested.emit(server_id, _TABS[request.action])
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        self._drop.take(event)
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        self._drop.take(event)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        super().dragLeaveEvent(event)
+        self._drop.hide()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self._drop.drop(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._drop.setGeometry(self.rect())

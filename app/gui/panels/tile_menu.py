@@ -4,8 +4,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QWidget
 
-from app.gui.panels.server_tile import TileRequest
-from app.gui.panels.tile_buttons import MenuEntry, TileAction
+from app.gui.panels.tile_actions import MenuEntry, TileAction
+from app.gui.panels.tile_base import TileRequest
 from app.wire.nouns import Server
 
 

@@ -1,12 +1,13 @@
 """What a server tile says: states, times, figures and the sentences for a screen reader."""
 
-from math import ceil, isnan
+from math import ceil
 from typing import NamedTuple
 
 from PySide6.QtCore import QCoreApplication
 
 from app.gui import format as fmt
 from app.gui.mirror import Series
+from app.gui.panels.tile_details import requests, spoken_details
 from app.wire.metrics import METRICS
 from app.wire.nouns import Machine, Phase, Server, ServerState
 
@@ -76,7 +77,7 @@ def when(server: Server, now: float) -> str:
     match server.state:
         case ServerState.READY | ServerState.BUSY:
             since = server.ready_at or server.started_at or server.state_since
-            return fmt.duration(now - since)
+            return _with_restarts(server, fmt.duration(now - since))
         case ServerState.STALLED:
             return _tr("for {time}").format(time=fmt.duration(now - server.state_since))
         case ServerState.STARTING:
@@ -90,6 +91,14 @@ def when(server: Server, now: float) -> str:
             return text.format(time=fmt.duration(left))
         case ServerState.STOPPED | ServerState.FAILED:
             return fmt.ago(now - server.state_since)
+
+
+def _with_restarts(server: Server, uptime: str) -> str:
+    if server.restarts == 0:
+        return uptime
+    if server.restarts == 1:
+        return _tr("1 restart · {time}").format(time=uptime)
+    return _tr("{count} restarts · {time}").format(count=server.restarts, time=uptime)
 
 
 def when_tip(server: Server) -> str:
@@ -154,8 +163,8 @@ def figure(metric: str, value: float | None) -> tuple[str, str]:
             return fmt.percent(value)
 
 
-def tip(metric: str, server: Server, value: float | None, scale: float) -> str:
-    """Return what a metric means and how its plot is scaled, or why it is unknown."""
+def meaning(metric: str, server: Server, value: float | None) -> str:
+    """Return what a metric means, or why it is unknown."""
     if not server.state.has_process:
         return _tr("The server is not running.")
     if value is None and metric == "gpu_percent":
@@ -164,9 +173,16 @@ def tip(metric: str, server: Server, value: float | None, scale: float) -> str:
         return _tr("There are no figures yet, the server is starting.")
     if value is None:
         return _tr("This figure could not be read.")
-    return f"{_HELP[metric]}\n" + _tr("Plot: the last 2 minutes, 0 to {top}.").format(
-        top=_scale_text(metric, scale)
-    )
+    return _HELP[metric]
+
+
+def tip(metric: str, server: Server, value: float | None, scale: float) -> str:
+    """Return what a metric means and how its plot is scaled, or why it is unknown."""
+    text = meaning(metric, server, value)
+    if value is None or not server.state.has_process:
+        return text
+    top = _scale_text(metric, scale)
+    return f"{text}\n" + _tr("Plot: the last 2 minutes, 0 to {top}.").format(top=top)
 
 
 def _scale_text(metric: str, scale: float) -> str:
@@ -199,23 +215,16 @@ def scale(metric: str, peak: float, machine: Machine | None) -> float:
 
 def peak(series: Series, metric: str) -> float:
     """Return the highest known value in a metric's history, 0 when nothing is known."""
-    return max((v for v in series.history(metric) if not isnan(v)), default=0.0)
+    # Only NaN differs from itself; this runs for every plot every second.
+    return max([v for v in series.history(metric) if v == v], default=0.0)
 
 
 def totals(server: Server, series: Series | None) -> tuple[str, str]:
-    """Return the texts for tokens since the start and for open requests; empty before the start."""
+    """Return the texts for tokens since the start and for requests; empty before the start."""
     if not server.state.serves or series is None:
         return "", ""
-    tokens = series.latest("tokens_total")
-    opened = series.latest("requests_open")
-    first = _tr("{count} tokens").format(count=fmt.count(tokens))
-    if opened is None:
-        return first, ""
-    if opened == 0:
-        return first, _tr("No open requests")
-    if opened == 1:
-        return first, _tr("1 request open")
-    return first, _tr("{count} requests open").format(count=fmt.count(opened))
+    first = _tr("{count} tokens").format(count=fmt.count(series.latest("tokens_total")))
+    return first, requests(series.latest("requests_open"), series.latest("requests_waiting"))
 
 
 def spoken_name(server: Server, word: str) -> str:
@@ -237,6 +246,6 @@ def spoken_figures(server: Server, series: Series | None) -> str:
         value = series.latest(metric)
         if value is not None:
             parts.append(f"{LABELS[metric]} " + " ".join(figure(metric, value)).strip())
-    texts = [", ".join(parts), *totals(server, series)]
+    texts = [", ".join(parts), *totals(server, series), *spoken_details(server, series)]
     figures = " ".join(f"{text}." for text in texts if text)
     return f"{trouble} {figures}".strip()

@@ -12,7 +12,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QContextMenuEvent, QKeyEvent
+from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QWidget
 
 from app.gui.guarded import guarded
@@ -43,6 +43,8 @@ class ListView(QListView):
     """Arrow up on the first row."""
     pointer_left = Signal()
     """The pointer is on no row any more."""
+    moved = Signal()
+    """Other rows may be in view."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,6 +57,7 @@ class ListView(QListView):
         self.verticalScrollBar().setSingleStep(_WHEEL_STEP)
         self.setMouseTracking(True)
         self.viewportEntered.connect(self.pointer_left)
+        self.verticalScrollBar().valueChanged.connect(self._on_scrolled)
 
     def setModel(self, model: QAbstractItemModel | None) -> None:
         if model is not None:
@@ -68,6 +71,19 @@ class ListView(QListView):
         """Show the first rows, whatever changed just now."""
         self._anchor = None
         self.verticalScrollBar().setValue(0)
+
+    def settle(self) -> None:
+        """Lay out now what changed, with the rows in place."""
+        self.executeDelayedItemsLayout()
+
+    def visible_rows(self) -> range:
+        """Return the places of the rows in view."""
+        first, last = self._visible_rows()
+        return range(first, last + 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.moved.emit()
 
     def reveal(self, index: QModelIndex) -> None:
         """Scroll as little as needed to show the row, whatever changed just now."""
@@ -121,6 +137,9 @@ class ListView(QListView):
         if event.type() == QEvent.Type.Leave:
             self.pointer_left.emit()
         return super().viewportEvent(event)
+
+    def _on_scrolled(self, _value: int) -> None:
+        self.moved.emit()
 
     def _take_anchor(self) -> None:
         # At the start the list stays at the start, so that a new first row is seen. A change that

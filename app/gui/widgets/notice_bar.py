@@ -1,21 +1,36 @@
-"""A line above the content that says one thing and offers at most one action."""
+"""A card that floats over the content, says one thing and offers at most one action."""
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
+from app.gui.guarded import guarded
 from app.gui.theme import theme
 from app.gui.widgets import icons
 
+_WIDEST = 680
+_MARGIN = 16
+"""From the edges of what it floats over."""
+_RADIUS = 10
+_SHADE = 6
+"""Room around the card for its shadow; a part of the widget."""
+_LIFE_MS = 8_000
+"""How long good news without an action stays; it is read in three seconds."""
+
 
 class NoticeBar(QFrame):
-    """Hidden until `show_notice`; a newer notice replaces an older one."""
+    """Hidden until `show_notice`; a newer notice replaces an older one. It moves no other widget.
+
+    Trouble and offers stay until they are closed; other news goes by itself.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._is_bad = True
+        self._host: QWidget | None = None
+        self._foot: QWidget | None = None
         self._action: Callable[[], None] | None = None
         self._icon = QLabel()
         self._text = QLabel()
@@ -29,14 +44,26 @@ class NoticeBar(QFrame):
         self._close.setToolTip(self.tr("Dismiss"))
         self._close.setAccessibleName(self.tr("Dismiss this notice"))
         self._close.clicked.connect(self.hide)
+        self._life = QTimer(self)
+        self._life.setSingleShot(True)
+        self._life.setInterval(_LIFE_MS)
+        self._life.timeout.connect(self._on_read)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(16, 7, 12, 7)
+        layout.setContentsMargins(14 + _SHADE, 8 + _SHADE, 8 + _SHADE, 8 + _SHADE)
         layout.setSpacing(10)
         for widget in (self._icon, self._text, self._button, self._close):
             layout.addWidget(widget)
         theme().changed.connect(self._restyle)
         self._restyle()
         self.hide()
+
+    def float_over(self, host: QWidget, *, above: QWidget) -> None:
+        """Stand in the middle of `host`, at the bottom but for the widget `above` which it is."""
+        self._host = host
+        self._foot = above
+        self.setParent(host)
+        self.hide()
+        host.installEventFilter(self)
 
     @property
     def text(self) -> str:
@@ -64,14 +91,66 @@ class NoticeBar(QFrame):
         self._button.setVisible(action is not None)
         self._restyle()
         self.setAccessibleName(text)
+        self._place()
         self.show()
+        self.raise_()
+        if is_bad or action is not None:
+            self._life.stop()
+        else:
+            self._life.start()
+
+    def _on_read(self) -> None:
+        if self.underMouse():
+            self._life.start()
+        else:
+            self.hide()
+
+    def _place(self) -> None:
+        if self._host is None:
+            return
+        room = self._host.rect()
+        if self._foot is not None:
+            room.setBottom(room.bottom() - self._foot.height())
+        widest = min(_WIDEST, room.width() - 2 * _MARGIN) + 2 * _SHADE
+        wanted = self._line_width() + 2 * _SHADE
+        width = min(widest, wanted)
+        layout = self.layout()
+        height = 0 if layout is None else layout.totalHeightForWidth(width)
+        left = (room.width() - width) // 2
+        self.setGeometry(left, room.height() - height - _MARGIN + _SHADE, width, height)
+
+    def _line_width(self) -> int:
+        """Return the width at which the text stands in one line."""
+        text = self._text.fontMetrics().horizontalAdvance(self._text.text()) + 12
+        button = self._button.sizeHint().width() + 10 if self._action is not None else 0
+        return 14 + 16 + 10 + text + button + 10 + self._close.sizeHint().width() + 8
+
+    @guarded(False)
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        kinds = (QEvent.Type.Resize, QEvent.Type.ChildAdded)
+        if watched is self._host and event.type() in kinds and not self.isHidden():
+            self._place()
+            self.raise_()
+        return False
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """Paint the ground and the line below it."""
+        """Paint the card, its edge and a soft shadow."""
         t = theme()
         painter = QPainter(self)
-        painter.fillRect(self.rect(), t.color("bads" if self._is_bad else "accs"))
-        painter.fillRect(0, self.height() - 1, self.width(), 1, t.color("line"))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        card = QRectF(self.rect()).adjusted(_SHADE, _SHADE, -_SHADE, -_SHADE)
+        painter.setPen(Qt.PenStyle.NoPen)
+        for spread in range(_SHADE, 0, -1):
+            painter.setBrush(QColor(0, 0, 0, 7 if t.is_dark else 4))
+            around = card.adjusted(-spread, -spread + 2, spread, spread)
+            painter.drawRoundedRect(around, _RADIUS + spread, _RADIUS + spread)
+        painter.setBrush(t.color("card"))
+        painter.drawRoundedRect(card, _RADIUS, _RADIUS)
+        ink = QColor(t.color("bad" if self._is_bad else "line2"))
+        ink.setAlphaF(0.6 if self._is_bad else 1.0)
+        painter.setBrush(t.color("bads") if self._is_bad else t.color("card"))
+        painter.setPen(QPen(ink, 1))
+        painter.drawRoundedRect(card.adjusted(0.5, 0.5, -0.5, -0.5), _RADIUS, _RADIUS)
 
     def _restyle(self) -> None:
         colour = theme().color("bad" if self._is_bad else "acc")

@@ -1,4 +1,4 @@
-"""A small rounded label with a dot and a word: the state of something."""
+"""A small rounded label with a word, and mostly a dot: the state of something."""
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent
@@ -13,8 +13,9 @@ _GAP = 6
 class Pill(QWidget):
     """Shows one word in its colour on a tint; the word alone says the state, the colour helps."""
 
-    def __init__(self, font: QFont, parent: QWidget | None = None) -> None:
+    def __init__(self, font: QFont, parent: QWidget | None = None, *, has_dot: bool = True) -> None:
         super().__init__(parent)
+        self._indent = _DOT + _GAP if has_dot else 0.0
         self._text = ""
         self._ink = QColor()
         self._tint = QColor()
@@ -33,7 +34,7 @@ class Pill(QWidget):
         self._text, self._ink, self._tint = text, ink, tint
         self.setAccessibleName(text)
         advance = QFontMetrics(self.font()).horizontalAdvance(text)
-        self.setFixedWidth(round(_PADDING * 2 + _DOT + _GAP + advance))
+        self.setFixedWidth(round(_PADDING * 2 + self._indent + advance))
         self.update()
         return True
 
@@ -44,10 +45,11 @@ class Pill(QWidget):
         painter.setBrush(self._tint)
         radius = self.height() / 2
         painter.drawRoundedRect(QRectF(self.rect()), radius, radius)
-        painter.setBrush(self._ink)
-        painter.drawEllipse(QPointF(_PADDING + _DOT / 2, radius), _DOT / 2, _DOT / 2)
+        if self._indent:
+            painter.setBrush(self._ink)
+            painter.drawEllipse(QPointF(_PADDING + _DOT / 2, radius), _DOT / 2, _DOT / 2)
         painter.setPen(self._ink)
-        left = _PADDING + _DOT + _GAP
+        left = _PADDING + self._indent
         painter.drawText(
             QRectF(left, 0, self.width() - left, self.height()),
             Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft,

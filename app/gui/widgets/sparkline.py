@@ -7,7 +7,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QLinearGradient, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
@@ -79,6 +79,20 @@ class SparkStrip(QWidget):
     def drawn(self, column: int) -> list[float]:
         """Return what a column shows, oldest first; empty before the first drawing."""
         return [] if self._plots is None else self._plots.drawn(column)
+
+    def point_at(self, x: float) -> tuple[int, int] | None:
+        """Return column and number of the point nearest to `x`; None between two columns."""
+        for column, (left, width) in enumerate(column_edges(self.width(), self._columns)):
+            if left <= x < left + width:
+                share = (x - left) / max(1, width - 1)
+                return column, min(self._points - 1, round(share * (self._points - 1)))
+        return None
+
+    def place_of(self, column: int, point: int, share: float) -> QPointF:
+        """Return where a point with this value is drawn."""
+        left, width = column_edges(self.width(), self._columns)[column]
+        x = left + (width - 1) * point / (self._points - 1)
+        return QPointF(x, self.height() * (_TOP - share) / (_TOP - _BOTTOM))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -3,10 +3,14 @@
 import os
 from dataclasses import dataclass
 
+from app import environment
 from app.client import credentials, launch
 from app.client.api import Api
+from app.client.nearby import NearbyEngine, look_around
 from app.wire.errors import AppError
 from app.wire.nouns import EngineInfo
+
+__all__ = ["Connection", "KeyWanted", "NearbyEngine", "connect", "look_around"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,11 @@ class Connection:
     info: EngineInfo
     owned: launch.OwnedEngine | None = None
     """The process, when this app started the engine and ends it at quit."""
+
+    @property
+    def shown_key(self) -> str | None:
+        """The key that the user's own programs can use, as far as this app knows one."""
+        return _first_key(os.environ.get(launch.KEY_VARIABLE)) if self.owned else self.key
 
 
 class KeyWanted(AppError):
@@ -46,11 +55,13 @@ def connect(url: str | None, key: str | None = None) -> Connection:
 
 
 def _start() -> Connection:
+    # Here, in a worker: a shell takes its time.
+    environment.adopt_shell()
     key = os.environ.get(launch.KEY_VARIABLE)
     owned = launch.start_owned(key)
     try:
-        with Api(owned.address.url, _first_key(key)) as api:
-            return Connection(owned.address.url, _first_key(key), api.engine(), owned)
+        with Api(owned.address.url, owned.owner_key) as api:
+            return Connection(owned.address.url, owned.owner_key, api.engine(), owned)
     except AppError:
         owned.stop()
         raise

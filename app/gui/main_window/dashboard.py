@@ -1,0 +1,105 @@
+"""What connects the servers half to the engine, the menus and the memory of the window."""
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import QCoreApplication, QObject, QSettings
+from PySide6.QtGui import QAction, QGuiApplication
+from PySide6.QtWidgets import QWidget
+
+from app.gui.main_window.profile_actions import ProfileActions
+from app.gui.main_window.session import Session
+from app.gui.main_window.starting import Starting
+from app.gui.models.model_list import Role
+from app.gui.panels.models_panel import ModelsPanel
+from app.gui.panels.servers_panel import ServersPanel
+from app.gui.preferences import Preferences
+from app.wire.nouns import EngineInfo, Profile, Server
+
+_ROWS = "server_rows"
+_ON_SERVER = ("restart", "stop", "log", "remove")
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("commands", text)
+
+
+def name_commands(
+    actions: Mapping[str, QAction], server: Server | None, profile: Profile | None
+) -> None:
+    """Let commands for one server or profile say which one they mean."""
+    texts = {
+        "restart": (_tr("Restart {name}"), _tr("Restart selected server")),
+        "stop": (_tr("Stop {name}"), _tr("Stop selected server")),
+        "log": (_tr("Show log of {name}"), _tr("Show log")),
+        "remove": (_tr("Remove tile of {name}"), _tr("Remove tile")),
+        "start": (_tr("Start {name}"), _tr("Start chosen profile")),
+    }
+    for command, (named, plain) in texts.items():
+        target = server if command in _ON_SERVER else profile
+        # An ampersand in a name would become the mark of a letter.
+        text = plain if target is None else named.format(name=target.name.replace("&", "&&"))
+        if actions[command].text() != text:
+            actions[command].setText(text)
+
+
+def address_of(server_id: str, engine: EngineInfo) -> str:
+    """Return the base URL for programs: the server's own port when it has one, else the common."""
+    own = (port.url for port in engine.public_ports if port.profile == server_id and port.url)
+    return f"{next(own, engine.gateway_url)}/v1"
+
+
+class Dashboard(QObject):
+    """Starts with a look at the memory, copies addresses, and remembers rows or tiles."""
+
+    def __init__(
+        self, session: Session, panel: ServersPanel, profiles: ProfileActions, window: QWidget
+    ) -> None:
+        super().__init__(window)
+        self._mirror = session.mirror
+        self._panel = panel
+        self.starting = Starting(session, window)
+        profiles.start_profile = self.starting.start
+        panel.run_requested.connect(panel.expect_model)
+        panel.run_requested.connect(profiles.run_model)
+        panel.start_requested.connect(self.starting.start)
+        panel.preview.plan_wanted.connect(self._on_plan_wanted)
+        panel.copy_url_requested.connect(self._copy_address)
+
+    def follow(self, preferences: Preferences, models: ModelsPanel) -> None:
+        """Move as little as the user wants, and preview the model that is pointed at."""
+        self._panel.board.may_animate = lambda: not preferences.value("reduce_motion")
+        self._panel.preview.watch_models(models.view, Role.MODEL)
+
+    def remember(self, memory: QSettings) -> None:
+        """Write down whether rows were chosen."""
+        chosen = self._panel.board.wants_rows()
+        memory.setValue(_ROWS, "" if chosen is None else str(int(chosen)))
+
+    def restore(self, memory: QSettings) -> None:
+        """Show rows or tiles as they were chosen the last time."""
+        chosen = str(memory.value(_ROWS) or "")
+        if chosen in ("0", "1"):
+            self._panel.board.choose_rows(chosen == "1")
+
+    def turn_rows(self) -> None:
+        """Show rows in place of tiles, or the other way round."""
+        board = self._panel.board
+        board.choose_rows(not board.is_rows)
+
+    def refresh_commands(self, actions: Mapping[str, QAction]) -> None:
+        """Let the menus name what they act on."""
+        selected = self._panel.selected_id()
+        server = self._mirror.servers.get(selected) if selected else None
+        profile = self._mirror.profiles.get(self._panel.last_profile_id or "")
+        name_commands(actions, server, profile)
+        is_rows = self._panel.board.is_rows
+        actions["rows"].setText(_tr("Show servers as tiles") if is_rows else _tr("Compact servers"))
+
+    def _on_plan_wanted(self, profile_id: str) -> None:
+        self.starting.fetch(profile_id, self._panel.preview.take_plan)
+
+    def _copy_address(self, server_id: str) -> None:
+        engine = self._mirror.engine
+        if engine is not None:
+            QGuiApplication.clipboard().setText(address_of(server_id, engine))
+            self._panel.tell_copied(server_id)

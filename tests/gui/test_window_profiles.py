@@ -1,0 +1,176 @@
+"""Profiles in the real window: copied, renamed, deleted and brought back, exported and imported."""
+
+import sqlite3
+import tomllib
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
+from window_kit import START_S, TINY, Desk, open_window, wait_until
+
+from app.gui.dialogs.import_sheet import ImportSheet
+from app.gui.dialogs.profile_form import ProfileForm
+from app.gui.dialogs.rename_sheet import RenameSheet
+from app.wire.nouns import ServerState
+
+LEFT = Qt.MouseButton.LeftButton
+TEXT = '# for work\nname = "Coding" # short\nmodel = "demo"\n\n[options]\n# warm\ntemp = 0.5\n'
+
+
+def write(desk: Desk, profile_id: str, text: str) -> Path:
+    file = desk.home / "profiles" / f"{profile_id}.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    desk.until(lambda: profile_id in desk.mirror.profiles)
+    return file
+
+
+def command(desk: Desk, name: str) -> None:
+    desk.window.parts.actions_by_id[name].trigger()
+
+
+def drop(desk: Desk, profile_id: str) -> None:
+    (desk.home / "profiles" / f"{profile_id}.toml").unlink(missing_ok=True)
+    desk.until(lambda: profile_id not in desk.mirror.profiles)
+
+
+def test_delete_asks_nothing_and_undo_brings_the_file_back(desk: Desk) -> None:
+    file = write(desk, "coding", TEXT)
+    desk.choose("Coding")
+    command(desk, "delete_profile")
+    notice = desk.window.parts.notice
+    desk.until(lambda: notice.text == "Deleted Coding")
+    assert not file.exists()
+    assert "coding" not in desk.mirror.profiles
+    desk.click(notice, "Undo")
+    desk.until(lambda: "coding" in desk.mirror.profiles)
+    assert file.read_text() == TEXT
+    desk.until(lambda: desk.picker.currentText() == "Coding")
+    drop(desk, "coding")
+
+
+def test_duplicate_makes_a_copy_and_chooses_it(desk: Desk) -> None:
+    write(desk, "coding", TEXT)
+    desk.choose("Coding")
+    command(desk, "duplicate_profile")
+    desk.until(lambda: desk.picker.currentText() == "Coding copy")
+    assert desk.window.parts.notice.text == "Made Coding copy"
+    saved = tomllib.loads((desk.home / "profiles" / "coding-copy.toml").read_text())
+    assert saved["options"] == {"temp": 0.5}
+    desk.click(desk.window.parts.notice, "Edit")
+    desk.until(lambda: desk.has_dialog(ProfileForm))
+    desk.dialog(ProfileForm).reject()
+    for profile_id in ("coding", "coding-copy"):
+        drop(desk, profile_id)
+
+
+def test_rename_changes_the_name_alone_and_keeps_comments(desk: Desk) -> None:
+    file = write(desk, "coding", TEXT)
+    desk.choose("Coding")
+    command(desk, "rename_profile")
+    desk.until(lambda: desk.has_dialog(RenameSheet))
+    sheet = desk.dialog(RenameSheet)
+    sheet.field.selectAll()
+    desk.qtbot.keyClicks(sheet.field, "Writing")
+    desk.qtbot.keyClick(sheet.field, Qt.Key.Key_Return)
+    desk.until(lambda: desk.picker.currentText() == "Writing")
+    text = file.read_text()
+    assert "# for work" in text
+    assert "# warm" in text
+    drop(desk, "coding")
+
+
+def test_editor_shows_the_real_command_and_the_real_fit(desk: Desk) -> None:
+    write(desk, "coding", TEXT)
+    desk.choose("Coding")
+    command(desk, "edit_profile")
+    desk.until(lambda: desk.has_dialog(ProfileForm))
+    form = desk.dialog(ProfileForm)
+    desk.until(lambda: "--temp=0.5" in form.launch_card.command_view.toPlainText())
+    desk.until(lambda: form.fit_line.pill.text() == "Fits", START_S)
+    form.name_field.setText("demo")
+    desk.until(lambda: "already a profile" in form._name_row._error.text())
+    form.reject()
+    drop(desk, "coding")
+
+
+def test_hand_edit_appears_at_once_and_a_broken_one_tells_its_line(desk: Desk) -> None:
+    file = write(desk, "coding", TEXT)
+    file.write_text(TEXT.replace("Coding", "By hand"))
+    desk.until(lambda: desk.mirror.profiles["coding"].name == "By hand")
+    file.write_text(TEXT + "top_p = = 1\n")
+    desk.until(lambda: desk.mirror.profiles["coding"].fault is not None)
+    fault = desk.mirror.profiles["coding"].fault
+    assert fault is not None
+    assert fault.line == 8
+    drop(desk, "coding")
+
+
+def test_exported_file_is_imported_after_a_look_and_undone(desk: Desk, tmp_path: Path) -> None:
+    write(desk, "coding", TEXT)
+    profiles = desk.window.parts.profiles
+    file = tmp_path / "coding.mlxprofile"
+    profiles.transfer.export_to("coding", file)
+    desk.until(file.exists)
+    profiles.import_file(file)
+    desk.until(lambda: desk.has_dialog(ImportSheet))
+    sheet = desk.dialog(ImportSheet)
+    assert sheet.cards[0].entry.name == "Coding 2"
+    assert "coding-2" not in desk.mirror.profiles
+    desk.qtbot.mouseClick(sheet.import_button, LEFT)
+    desk.until(lambda: desk.picker.currentText() == "Coding 2")
+    assert not desk.has_dialog(ImportSheet)
+    notice = desk.window.parts.notice
+    desk.until(lambda: notice.text == "Imported Coding 2")
+    desk.click(notice, "Undo")
+    desk.until(lambda: "coding-2" not in desk.mirror.profiles)
+    drop(desk, "coding")
+
+
+def test_file_that_cannot_be_imported_is_a_sentence_with_its_line(
+    desk: Desk, tmp_path: Path
+) -> None:
+    file = tmp_path / "bad.mlxprofile"
+    file.write_text("format = 1\nx = = 2\n")
+    desk.window.parts.profiles.import_file(file)
+    desk.until(lambda: "(line 2)" in desk.window.parts.notice.text)
+    desk.window.parts.profiles.import_file(tmp_path / "gone.mlxprofile")
+    desk.until(lambda: "gone.mlxprofile cannot be imported" in desk.window.parts.notice.text)
+    assert not desk.has_dialog(ImportSheet)
+
+
+def test_profile_that_was_started_last_comes_first(desk: Desk) -> None:
+    write(desk, "aaa", f'name = "Aaa"\nmodel = "{TINY}"\n')
+    desk.start("Demo", "demo")
+    assert desk.picker.itemText(0) == "Demo"
+    desk.window.parts.session.stop("demo")
+    desk.until_state("demo", ServerState.STOPPED)
+    drop(desk, "aaa")
+
+
+def test_predecessor_is_offered_only_where_there_is_one(desk: Desk) -> None:
+    assert not desk.window.parts.actions_by_id["import_predecessor"].isVisible()
+
+
+def test_predecessor_is_imported_with_one_click(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch, qapp: QApplication
+) -> None:
+    database = own_home / "old.db"
+    connection = sqlite3.connect(database)
+    connection.execute("CREATE TABLE server_profiles (id INTEGER, name TEXT, model_path TEXT)")
+    connection.execute("INSERT INTO server_profiles VALUES (1, 'Old one', 'a/b')")
+    connection.commit()
+    connection.close()
+    monkeypatch.setenv("MLX_MANAGER_DATABASE_PATH", str(database))
+    monkeypatch.setenv("HF_HOME", str(own_home / "hf"))
+    with open_window() as window:
+        parts = window.parts
+        button = parts.servers_panel._empty.import_button
+        assert wait_until(button.isVisible, START_S)
+        assert parts.actions_by_id["import_predecessor"].isVisible()
+        button.click()
+        assert wait_until(lambda: parts.profiles.transfer.sheet is not None, START_S)
+        parts.profiles.transfer.sheet.import_button.click()
+        assert wait_until(lambda: "old-one" in parts.mirror.profiles, START_S)
+        assert wait_until(lambda: not button.isVisible(), START_S)
