@@ -37,7 +37,7 @@ lock: ## Bring requirements.lock in line with pyproject.toml (ARGS=--upgrade for
 		--generate-hashes --no-header --no-annotate --python-version 3.11 --quiet \
 		--output-file requirements.lock $(ARGS)
 
-docs: ## Rewrite docs/reference.md from the tables in app/wire
+docs: ## Rewrite docs/reference.md and docs/openapi.json from the tables in app/wire
 	$(BOOTSTRAP)
 	@$(BIN)/python tests/scripts/make_reference.py
 

@@ -47,6 +47,8 @@ class Upstream:
         due = loop.time() + self._interval * number / self._streams
         for _ in range(self._chunks):
             await asyncio.sleep(max(0.0, due - loop.time()))
+            if writer.transport.is_closing():
+                return
             writer.write(self._chunk())
             due += self._interval
         writer.write(DONE)
@@ -67,7 +69,7 @@ async def _upstream(*words: int) -> int:
 async def _gateway(port: int) -> int:
     directory = FakeDirectory()
     directory.add("coding", port)
-    gateway = Gateway(directory, Policy())
+    gateway = Gateway(directory, Policy(), requests_per_server=lambda: 1000)
     _KEPT.append(gateway)
     return (await gateway.start("127.0.0.1", 0))[1]
 

@@ -58,6 +58,7 @@ def _values(number: int, tick: int) -> dict[str, float | None]:
         "cpu_percent": 60 + 50 * wave,
         "gpu_percent": 50 + 45 * wave,
         "tokens_per_s": 45 + 30 * wave,
+        "prompt_tokens_per_s": 400 + 90 * wave,
         "tokens_total": 1000.0 * number + 45 * tick,
         "requests_open": float(1 + tick % 3),
         "requests_total": float(tick),

@@ -1,4 +1,7 @@
-"""Feeds the real window, without an engine, and prints what a tick costs. Usage: tile_load.py N"""
+"""Feeds the real window, without an engine, and prints what a tick costs.
+
+Usage: tile_load.py SERVERS TICKS tiles|rows|auto
+"""
 
 import gc
 import json
@@ -6,6 +9,8 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -15,6 +20,7 @@ import synthetic
 from msgspec.json import encode
 from PySide6.QtCore import QCoreApplication, QEvent, QObject
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QGraphicsView, QWidget
 
 from app.gui import main as gui
 from app.gui.main_window import MainWindow, parts
@@ -53,6 +59,8 @@ class Desk:
     def __init__(self, count: int) -> None:
         self.count = count
         self.ticks = 0
+        self.gap_s = 0.0
+        """The longest time in which the GUI thread did not come back to its events."""
         parts.Parts = Alone
         self.window = MainWindow()
         self.window.resize(1400, 860)
@@ -64,10 +72,19 @@ class Desk:
 
     def settle(self) -> None:
         for _ in range(3):
-            QCoreApplication.processEvents()
+            with self.watched():
+                QCoreApplication.processEvents()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Take what is done here as one piece of work of the GUI thread."""
+        begin = time.perf_counter()
+        yield
+        self.gap_s = max(self.gap_s, time.perf_counter() - begin)
 
     def fill(self) -> None:
-        self.window.parts.mirror.apply(synthetic.snapshot(self.count))
+        with self.watched():
+            self.window.parts.mirror.apply(synthetic.snapshot(self.count))
         self.window.parts.mirror.set_link(LinkState.LIVE)
         self.settle()
 
@@ -76,8 +93,10 @@ class Desk:
         data = encode(synthetic.samples(self.count, self.ticks))
         self.ticks += 1
         begin = time.process_time()
-        self.window.parts.mirror.apply(decode_event(data))
-        self.window.parts.servers_panel._on_second()
+        with self.watched():
+            self.window.parts.mirror.apply(decode_event(data))
+        with self.watched():
+            self.window.parts.servers_panel._on_second()
         self.settle()
         # As often as the app does.
         if self.ticks % 2 == 0:
@@ -99,20 +118,30 @@ def _slope(values: list[float]) -> float:
     return sum(a * b for a, b in zip(x, values, strict=True)) / sum(a * a for a in x)
 
 
-def main(count: int, long_ticks: int) -> None:
+def _watch(item: QWidget, paints: Paints) -> None:
+    """Count the paint events of an item's first plot, or of a row, which has none."""
+    view = item.findChild(QGraphicsView, "sparkView")
+    (item if view is None else view.viewport()).installEventFilter(paints)
+
+
+def main(count: int, long_ticks: int, *, rows: bool | None) -> None:
     app = gui.make_application()
     gui._collect_in_gui_thread(app)
     desk = Desk(count)
+    if rows is not None:
+        desk.window.parts.servers_panel.board.choose_rows(rows)
     empty = _resident_mib()
+    desk.gap_s = 0.0
     desk.fill()
+    filled_s, desk.gap_s = desk.gap_s, 0.0
     for _ in range(WARM_TICKS):
         desk.tick()
     full = _resident_mib()
-    tile = desk.window.parts.servers_panel.tile("server-00")
     paints = Paints()
-    tile.plots.findChild(QObject, "sparkView").viewport().installEventFilter(paints)
+    _watch(desk.window.parts.servers_panel.tile("server-00"), paints)
+    desk.gap_s = 0.0
     rounds = [sum(desk.tick() for _ in range(TICKS)) / TICKS for _ in range(ROUNDS)]
-    painted = paints.count / (ROUNDS * TICKS)
+    painted, gap_ms = paints.count / (ROUNDS * TICKS), desk.gap_s * 1000
     resident = []
     for number in range(long_ticks):
         desk.tick()
@@ -124,6 +153,8 @@ def main(count: int, long_ticks: int) -> None:
                 "ms": min(rounds) * 1000,
                 "seen": len(desk.window.parts.servers_panel.grid.visible_tiles()),
                 "paints_a_tick": painted,
+                "gap_ms": gap_ms,
+                "fill_gap_ms": filled_s * 1000,
                 "tile_mib": (full - empty) / count,
                 "resident_mib": full,
                 "growth_mib": _slope(resident) * long_ticks / 50 if resident else 0.0,
@@ -135,4 +166,5 @@ def main(count: int, long_ticks: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    shape = {"tiles": False, "rows": True, "auto": None}[sys.argv[3]]
+    main(int(sys.argv[1]), int(sys.argv[2]), rows=shape)

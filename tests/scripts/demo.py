@@ -50,6 +50,9 @@ def prepare_environment(home: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    # The first-run sheet is for people.
+    home.mkdir(parents=True)
+    (home / "window.ini").write_text("[General]\nwelcomed=true\n")
     os.environ |= {
         "MLX_MANAGER_HOME": str(home),
         "MLX_MANAGER_GATEWAY_PORT": str(port),

@@ -310,9 +310,12 @@ def show_servers(app: App) -> None:
     time.sleep(1.0)
     app.picture("one-stopped")
     app.keys("ctrl+shift+l")
-    app.wait_window("^Log of ")
     time.sleep(1.2)
-    app.picture("log")
+    for number, name in enumerate(("log", "try", "connect", "overview", "requests")):
+        if number:
+            app.keys("ctrl+Tab")
+            time.sleep(1.5)
+        app.picture(f"inspector-{name}")
     app.keys("Escape")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import mlx_lm.models
 
-from app.engine.fit import cache_bytes
+from app.wire.fit import cache_bytes
 from app.worker.hub import probe
 from app.worker.hub.formula import cache_shape
 
