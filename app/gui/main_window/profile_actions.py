@@ -6,6 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMainWindow
+from shiboken6 import isValid
 
 from app.gui.dialogs.profile_form import ProfileForm
 from app.gui.dialogs.rename_sheet import RenameSheet
@@ -125,6 +126,18 @@ class ProfileActions(QObject):
         taken = {p.name.casefold() for p in self._mirror.profiles.values() if p.id != profile_id}
         sheet = RenameSheet(profile.name, taken, self._window)
 
+        def finish(saved: Profile) -> None:
+            # The sheet may have been closed while the engine was at work.
+            if isValid(sheet):
+                sheet.accept()
+            self.saved.emit(saved)
+
+        def complain(error: AppError) -> None:
+            if isValid(sheet):
+                sheet.show_error(f"{error.message} {error.hint}".strip())
+            else:
+                self.failed.emit(error)
+
         def submit(name: str) -> None:
             draft = ProfileDraft(
                 name, profile.model, profile.runtime, profile.options, profile.policy,
@@ -133,8 +146,8 @@ class ProfileActions(QObject):
             self._session.call(
                 "rename-profile",
                 lambda api: api.update_profile(profile_id, draft),
-                lambda saved: (sheet.accept(), self.saved.emit(saved)),
-                lambda error: sheet.show_error(f"{error.message} {error.hint}".strip()),
+                finish,
+                complain,
             )
 
         sheet.submitted.connect(submit)

@@ -130,13 +130,25 @@ class ProfileTransfer(QObject):
         sheet = ImportSheet(title, preview, frozenset(models), self._window)
         self.sheet = sheet
 
+        def finish(result: ImportResult) -> None:
+            # The sheet may have been closed while the engine was at work.
+            if self.sheet is sheet:
+                sheet.accept()
+            self._tell(result)
+
+        def complain(error: AppError) -> None:
+            if self.sheet is sheet:
+                sheet.show_error(f"{error.message} {error.hint}".strip())
+            else:
+                self.failed.emit(error)
+
         def submit(choice: ImportRequest) -> None:
             wanted = ImportRequest(request.text, request.source, choice.chosen, choice.allow)
             self._session.call(
                 "import-profiles",
                 lambda api: api.import_profiles(wanted),
-                lambda result: (sheet.accept(), self._tell(result)),
-                lambda error: sheet.show_error(f"{error.message} {error.hint}".strip()),
+                finish,
+                complain,
             )
 
         sheet.submitted.connect(submit)
