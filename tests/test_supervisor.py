@@ -546,6 +546,34 @@ def test_close_kills_a_guard_that_hangs(
     run(scenario, *READY, "owned", grace_s=0.1)
 
 
+def test_close_that_is_cancelled_twice_still_ends_a_guard_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("did not end in time")
+    monkeypatch.setattr(life, "_END_S", 0.5)
+
+    async def scenario(one: World) -> None:
+        server = await one.start()
+        guard = psutil.Process(server.pid).parent()
+        assert guard is not None
+        guard.suspend()
+        task = one.supervisor._tasks["p"]
+        closing = asyncio.create_task(task.close())
+        await asyncio.sleep(0)
+        # The first one has reached the life of the process, and the next ones its last rites.
+        for _ in range(3):
+            await asyncio.sleep(0)
+            task._task.cancel()
+        await closing
+        processes = (
+            [guard, psutil.Process(server.pid)] if psutil.pid_exists(server.pid) else [guard]
+        )
+        _, alive = await asyncio.to_thread(psutil.wait_procs, processes, DEADLINE_S)
+        assert not alive
+
+    run(scenario, *READY, "owned", grace_s=0.1)
+
+
 def test_remove_forgets_only_a_server_without_process() -> None:
     async def scenario(one: World) -> None:
         await one.start()

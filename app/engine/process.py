@@ -1,7 +1,6 @@
 """Child processes of the engine: orders go down standard input, JSON lines come back."""
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -83,7 +82,10 @@ class Child:
             yield line
 
     async def close(self, *, deadline_s: float) -> None:
-        """Close standard input and wait for the end; kill the child after `deadline_s`."""
+        """Close standard input and wait for the end; kill the child after `deadline_s`.
+
+        When this is cancelled, a child that still lives is killed at once.
+        """
         try:
             if await self._ends_within(deadline_s):
                 return
@@ -93,6 +95,11 @@ class Child:
                 _log.warning("process %d did not end in time and is killed", self.pid)
                 self._process.kill()
                 await self._ends_within(_KILL_S)
+        except asyncio.CancelledError:
+            # Nobody waits any more, and nobody else would end it.
+            if not self.is_gone:
+                self._process.kill()
+            raise
         finally:
             # The stranger may live for ever, and our end of the pipe with it.
             transport = getattr(self._process, "_transport", None)
@@ -103,9 +110,8 @@ class Child:
         try:
             async with asyncio.timeout(deadline_s):
                 if self._process.stdin is not None:
+                    # Not awaited: a time-out would cancel a future that asyncio still sets.
                     self._process.stdin.close()
-                    with contextlib.suppress(ConnectionError):
-                        await self._process.stdin.wait_closed()
                 await self._process.wait()
         except TimeoutError:
             return False

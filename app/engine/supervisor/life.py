@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import msgspec
@@ -62,8 +62,7 @@ class Life:
         finally:
             stand_in.cancel()
             rest_s = 0.0 if is_over else self._patience_s
-            await self._child.close(deadline_s=rest_s + _END_S)
-            await self._bury()
+            await _to_the_end(self._end(rest_s + _END_S))
 
     def loaded_share(self, held_bytes: int) -> float | None:
         """Return how much of the weights a process holds, 0 to 0.99; None for a small model.
@@ -140,6 +139,10 @@ class Life:
             _log.warning("server %s does not end yet", self._launch.server_id)
         self._limit.reschedule(loop.time())
 
+    async def _end(self, deadline_s: float) -> None:
+        await self._child.close(deadline_s=deadline_s)
+        await self._bury()
+
     async def _bury(self) -> None:
         """End what a guard that was killed has left, and forget the process."""
         record = await self._recording if self._recording is not None else None
@@ -149,3 +152,20 @@ class Life:
                 _log.error("process %d of server %s does not end", record.pid, record.server_id)
                 return
         await asyncio.to_thread(runfile.remove, self._launch.server_id)
+
+
+async def _to_the_end(work: Coroutine[object, object, None]) -> None:
+    """Wait for work that even a cancelled task owes; the cancellation comes after it.
+
+    The work needs a deadline of its own.
+    """
+    task = asyncio.create_task(work)
+    is_cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            is_cancelled = True
+    task.result()
+    if is_cancelled:
+        raise asyncio.CancelledError
