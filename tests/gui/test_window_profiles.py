@@ -81,6 +81,19 @@ def test_rename_changes_the_name_alone_and_keeps_comments(desk: Desk) -> None:
     drop(desk, "coding")
 
 
+def test_rename_whose_sheet_is_closed_before_the_answer_still_counts(desk: Desk) -> None:
+    write(desk, "coding", TEXT)
+    desk.choose("Coding")
+    command(desk, "rename_profile")
+    desk.until(lambda: desk.has_dialog(RenameSheet))
+    sheet = desk.dialog(RenameSheet)
+    sheet.field.setText("Writing")
+    sheet.button.click()
+    sheet.reject()
+    desk.until(lambda: desk.picker.currentText() == "Writing")
+    drop(desk, "coding")
+
+
 def test_editor_shows_the_real_command_and_the_real_fit(desk: Desk) -> None:
     write(desk, "coding", TEXT)
     desk.choose("Coding")

@@ -6,7 +6,6 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMainWindow
-from shiboken6 import isValid
 
 from app.gui.dialogs.profile_form import ProfileForm
 from app.gui.dialogs.rename_sheet import RenameSheet
@@ -126,14 +125,20 @@ class ProfileActions(QObject):
         taken = {p.name.casefold() for p in self._mirror.profiles.values() if p.id != profile_id}
         sheet = RenameSheet(profile.name, taken, self._window)
 
+        is_open = True
+
+        def close() -> None:
+            nonlocal is_open
+            is_open = False
+
         def finish(saved: Profile) -> None:
             # The sheet may have been closed while the engine was at work.
-            if isValid(sheet):
+            if is_open:
                 sheet.accept()
             self.saved.emit(saved)
 
         def complain(error: AppError) -> None:
-            if isValid(sheet):
+            if is_open:
                 sheet.show_error(f"{error.message} {error.hint}".strip())
             else:
                 self.failed.emit(error)
@@ -151,6 +156,7 @@ class ProfileActions(QObject):
             )
 
         sheet.submitted.connect(submit)
+        sheet.finished.connect(close)
         sheet.open()
 
     def delete(self, profile_id: str) -> None:
