@@ -34,7 +34,7 @@ TOP_LEVEL = {
 # Spelled as patterns, so that this file does not hold what it forbids.
 FORBIDDEN = re.compile(
     r"pypi[.]org|pythonhosted[.]org|npmjs[.](?:org|com)|deb[.]debian[.]org|conda[.]anaconda"
-    r"|files[.]pypi|/work/(?:main|shared|[.])|/root/[.]|\bTO[D]O\b|\bFIX[M]E\b"
+    r"|files[.]pypi|/wor[k]/(?:main|shared|[.])|/roo[t]/[.]|\bTO[D]O\b|\bFIX[M]E\b"
 )
 
 

@@ -470,9 +470,9 @@ def test_folder_given_twice_is_listed_once(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="the file system takes only valid names")
 def test_folder_whose_name_is_no_text_is_passed_over(tmp_path: Path) -> None:
-    name = os.fsencode(tmp_path) + b"/root/\xff\xfe"
+    name = os.fsencode(tmp_path) + b"/folder/\xff\xfe"
     make_folder(Path(os.fsdecode(name)), model_files())
-    result = scan(tmp_path / "none", [tmp_path / "root"])
+    result = scan(tmp_path / "none", [tmp_path / "folder"])
     msgspec.json.encode(result)
     assert result.models == ()
 
