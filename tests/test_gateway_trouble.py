@@ -139,9 +139,7 @@ def test_server_that_begins_to_listen_late_is_reached() -> None:
             await late.stop()
             h.directory.add("late", port)
             asking = asyncio.create_task(h.ask(post({**ASK, "model": "late"})))
-            await until(
-                lambda: any("gateway to" in task.get_name() for task in asyncio.all_tasks())
-            )
+            await until(lambda: h.gateway.ledger.open_requests("late"))
             await late.start(port)
             assert (await asking).status == 200
             await late.stop()

@@ -8,6 +8,7 @@ import msgspec
 from app.gateway.errors import RequestError, malformed, server_failed
 from app.gateway.events import EventStream, EventTooLargeError, UnreadableEventError, Usage
 from app.gateway.ledger import Meter
+from app.wire.reading import JsonReader, read_json
 
 _MAX_HEAD_BYTES = 32 * 1024
 # Far above the longest answer with log probabilities; a server that sends more is broken.
@@ -18,7 +19,7 @@ class _WholeAnswer(msgspec.Struct, frozen=True):
     usage: Usage | None = None
 
 
-_usage_decoder = msgspec.json.Decoder(_WholeAnswer)
+_usage_reader: JsonReader[_WholeAnswer] = JsonReader(_WholeAnswer)
 
 
 class _ErrorObject(msgspec.Struct, frozen=True):
@@ -29,8 +30,9 @@ class _ErrorAnswer(msgspec.Struct, frozen=True):
     error: str | _ErrorObject
 
 
-_error_decoder = msgspec.json.Decoder(_ErrorAnswer)
+_error_reader: JsonReader[_ErrorAnswer] = JsonReader(_ErrorAnswer)
 
+_LENGTH = re.compile(rb"[0-9]{0,18}")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?\r\n")
 
 
@@ -146,7 +148,7 @@ class Answer:
         fields = _fields(head)
         length = fields.get(b"content-length", b"")
         # The request was HTTP/1.0, so an answer in chunks breaks the protocol.
-        if status is None or b"transfer-encoding" in fields or (length and not length.isdigit()):
+        if status is None or b"transfer-encoding" in fields or not _LENGTH.fullmatch(length):
             self._fail("sent an answer that cannot be read")
             return False
         self._has_head = True
@@ -227,7 +229,7 @@ def _fields(head: bytes) -> dict[bytes, bytes]:
 
 def _is_json(body: bytearray) -> bool:
     try:
-        msgspec.json.decode(body, type=msgspec.Raw)
+        read_json(body, msgspec.Raw)
     except msgspec.DecodeError:
         return False
     return True
@@ -235,7 +237,7 @@ def _is_json(body: bytearray) -> bool:
 
 def _whole_usage(body: bytes) -> Usage | None:
     try:
-        return _usage_decoder.decode(body).usage
+        return _usage_reader.decode(body).usage
     except msgspec.DecodeError:
         return None
 
@@ -243,7 +245,7 @@ def _whole_usage(body: bytes) -> Usage | None:
 def _error_text(body: bytes) -> str:
     """Return the sentence in `{"error": "text"}` or in OpenAI's error object, empty if none."""
     try:
-        error = _error_decoder.decode(body).error
+        error = _error_reader.decode(body).error
     except msgspec.DecodeError:
         return ""
     return error if isinstance(error, str) else error.message

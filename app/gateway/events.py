@@ -4,6 +4,8 @@ import re
 
 import msgspec
 
+from app.wire.reading import JsonReader
+
 _EVENT = re.compile(rb".*?\n\r?\n", re.DOTALL)
 _DONE = b"data: [DONE]"
 
@@ -23,7 +25,7 @@ class _Chunk(msgspec.Struct):
     usage: Usage | None = None
 
 
-_chunk_decoder = msgspec.json.Decoder(_Chunk)
+_chunk_reader: JsonReader[_Chunk] = JsonReader(_Chunk)
 
 
 class EventTooLargeError(Exception):
@@ -97,7 +99,7 @@ def _usage(event: bytes) -> Usage | None:
     if not event.startswith(b"data:"):
         return None
     try:
-        chunk = _chunk_decoder.decode(event[5:])
+        chunk = _chunk_reader.decode(event[5:])
     except msgspec.DecodeError:
         return None
     return None if chunk.choices else chunk.usage

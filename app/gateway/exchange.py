@@ -3,9 +3,9 @@
 import asyncio
 import errno
 import logging
+import os
 import socket
 from collections.abc import Callable, Sequence
-from typing import cast
 
 from app.gateway.answer import Answer, ClientSide
 from app.gateway.directory import Upstream
@@ -19,7 +19,7 @@ log = logging.getLogger("gateway")
 _RETRY_AFTER_S = (0.05, 0.2, 0.5)
 _CONNECT_TIMEOUT_S = 5.0
 _JOINED_BYTES = 64 * 1024
-_CONNECTED = (0, errno.EISCONN)
+_PIECE_BYTES = 256 * 1024
 # A full queue resets at once; a server that was lost later would be lost again over this request.
 _EARLY_LOSS_S = 1.0
 
@@ -28,6 +28,8 @@ class Exchange:
     """Sends a request to its server and feeds the answer; reports trouble to the client's side.
 
     `is_ready` says whether the server is still there, so that a dead one is not tried again.
+    It works on the bare socket: a transport would take three more rounds of the loop before the
+    request goes out.
     """
 
     def __init__(
@@ -38,133 +40,173 @@ class Exchange:
         answer: Answer,
         is_ready: Callable[[], bool],
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._client = client
         self._upstream = upstream
         self._request = request
+        """Empty from the first byte of the answer on: a prompt of 20 MB is not kept."""
         self._answer = answer
         self._is_ready = is_ready
-        self._link: _Link | None = None
-        self._task = asyncio.create_task(self._run(), name=f"gateway to {upstream.profile_name}")
+        self._delays = iter(_RETRY_AFTER_S)
+        self._socket: socket.socket | None = None
+        self._unsent: list[bytes | memoryview] = []
+        self._is_sending = False
+        """True while the loop says when more can be sent."""
+        self._sent_at: float | None = None
+        """When the connection took its first bytes, in the loop's time."""
+        self._is_paused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._try()
 
     def drop(self) -> None:
         """Hang up at once, in whatever phase; the client's side hears nothing more."""
-        self._task.cancel()
-        if self._link is not None:
-            self._link.drop()
+        self._disarm()
+        link, self._socket = self._socket, None
+        if link is None:
+            return
+        self._loop.remove_reader(link)
+        if self._is_sending:
+            self._loop.remove_writer(link)
+        link.close()
+        self._unsent = []
+        self._is_sending = False
+        self._sent_at = None
 
     def pause(self) -> None:
         """Take nothing more from the server until `resume`."""
-        if self._link is not None and self._link.transport is not None:
-            self._link.transport.pause_reading()
+        self._is_paused = True
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket)
 
     def resume(self) -> None:
         """Take what the server sends again."""
-        if self._link is not None and self._link.transport is not None:
-            self._link.transport.resume_reading()
+        self._is_paused = False
+        if self._socket is not None and self._sent_at is not None:
+            self._loop.add_reader(self._socket, self._read)
 
-    async def _run(self) -> None:
+    def _try(self) -> None:
+        """Connect, and send what the connection takes."""
+        # A large body is not copied; a small one goes out with its head in one system call.
+        is_small = sum(map(len, self._request)) <= _JOINED_BYTES
+        self._unsent = [b"".join(self._request)] if is_small else list(self._request)
+        family = socket.AF_INET6 if ":" in self._upstream.host else socket.AF_INET
         try:
-            if not await self._has_answer():
-                name = self._upstream.profile_name
-                self._client.send_error(server_failed(f"The server {name} cannot be reached."))
+            link = self._socket = socket.socket(family, socket.SOCK_STREAM)
+            link.setblocking(False)
+            failure = link.connect_ex((self._upstream.host, self._upstream.port))
+        except OSError as error:
+            self._lose(error)
+            return
+        if failure in (0, errno.EINPROGRESS):
+            # On loopback it is connected by now, so nothing is to be waited for.
+            self._send(link)
+        else:
+            self._lose(OSError(failure, os.strerror(failure)))
+
+    def _send(self, link: socket.socket) -> None:
+        try:
+            while self._unsent:
+                piece = self._unsent[0]
+                sent = link.send(piece)
+                if self._sent_at is None:
+                    self._begin_to_read(link)
+                if sent == len(piece):
+                    del self._unsent[0]
+                else:
+                    self._unsent[0] = memoryview(piece)[sent:]
+        except OSError as error:
+            if error.errno == errno.EAGAIN or self._is_connecting(error):
+                self._wait_to_send(link)
+                return
+            if self._sent_at is None:
+                self._lose(error)
+                return
+            # The server takes no more, but may have said why.
+            self._unsent = []
+        if self._is_sending:
+            self._is_sending = False
+            self._loop.remove_writer(link)
+
+    def _is_connecting(self, error: OSError) -> bool:
+        # macOS says so before the connection is made; once the loop has called, it is a failure.
+        return error.errno == errno.ENOTCONN and not self._is_sending
+
+    def _begin_to_read(self, link: socket.socket) -> None:
+        self._sent_at = self._loop.time()
+        self._disarm()
+        if not self._is_paused:
+            self._loop.add_reader(link, self._read)
+
+    def _wait_to_send(self, link: socket.socket) -> None:
+        if self._is_sending:
+            return
+        self._is_sending = True
+        self._loop.add_writer(link, self._send, link)
+        if self._sent_at is None:
+            self._timer = self._loop.call_later(_CONNECT_TIMEOUT_S, self._lose, None)
+        else:
+            # Else the end of a large body would wait until the rest is acknowledged.
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _read(self) -> None:
+        link = self._socket
+        if link is None:
+            return
+        try:
+            data = link.recv(_PIECE_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lose(error)
+            return
+        if not data:
+            self._lose(None)
+            return
+        self._request = ()
+        try:
+            self._answer.feed(data)
         except Exception:  # boundary of a request: the client must get an answer
             log.exception("request failed")
-            self._client.send_error(RequestError(ErrorCode.INTERNAL, "The request failed."))
-
-    async def _has_answer(self) -> bool:
-        if await self._try_once():
-            return True
-        for delay in _RETRY_AFTER_S:
-            await asyncio.sleep(delay)
-            if not self._is_ready():
-                return False
-            log.debug("trying %s again", self._upstream.profile_name)
-            if await self._try_once():
-                return True
-        return False
-
-    async def _try_once(self) -> bool:
-        link = self._link = _Link(self._request, self._answer)
-        try:
-            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                await _connect(link, self._upstream)
-        except OSError as error:
-            link.drop()
-            log.debug("no connection to %s: %s", self._upstream.profile_name, error)
-            return False
-        has_answer = await link.has_answer
-        if has_answer:
-            # A prompt of 20 MB is not kept for the length of its answer.
-            self._request = ()
-        return has_answer
-
-
-async def _connect(link: "_Link", upstream: Upstream) -> None:
-    """Open the connection. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    family = socket.AF_INET6 if ":" in upstream.host else socket.AF_INET
-    link_socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        link_socket.setblocking(False)
-        address = (upstream.host, upstream.port)
-        # On loopback it is connected when the first call returns, and the second one says so. That
-        # saves a round of the loop before the first event.
-        if link_socket.connect_ex(address) and link_socket.connect_ex(address) not in _CONNECTED:
-            await loop.sock_connect(link_socket, address)
-    except BaseException:
-        link_socket.close()
-        raise
-    await loop.create_connection(lambda: link, sock=link_socket)
-
-
-class _Link(asyncio.Protocol):
-    """One connection to a model server."""
-
-    def __init__(self, request: Sequence[bytes], answer: Answer) -> None:
-        loop = asyncio.get_running_loop()
-        self.has_answer: asyncio.Future[bool] = loop.create_future()
-        """True when the answer, or its loss, is in the hands of `answer`; False: try again."""
-        self.transport: asyncio.Transport | None = None
-        self._request = request
-        self._answer = answer
-        self._is_dropped = False
-        self._connected_at = 0.0
-
-    def drop(self) -> None:
-        """Hang up; nothing is reported any more."""
-        self._is_dropped = True
-        if self.transport is not None:
-            self.transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-        if self._is_dropped:
-            self.transport.abort()
+            self._fail()
             return
-        self._connected_at = asyncio.get_running_loop().time()
-        # A large body is not copied; a small one goes out with its head in one system call.
-        size = sum(map(len, self._request))
-        pieces = (b"".join(self._request),) if size <= _JOINED_BYTES else self._request
-        for piece in pieces:
-            self.transport.write(piece)
-        self._request = ()
-
-    def data_received(self, data: bytes) -> None:
-        if self._is_dropped:
-            return
-        if not self.has_answer.done():
-            self.has_answer.set_result(True)
-        self._answer.feed(data)
         if self._answer.is_over:
             self.drop()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._is_dropped:
+    def _lose(self, error: OSError | None) -> None:
+        """Try again later, or tell that the answer ends here."""
+        log.debug("%s is not connected: %s", self._upstream.profile_name, error or "no more comes")
+        sent_at = self._sent_at
+        self.drop()
+        is_early = sent_at is None or self._loop.time() - sent_at < _EARLY_LOSS_S
+        if self._request and is_early:
+            delay = next(self._delays, None)
+            if delay is None:
+                self._give_up()
+            else:
+                self._timer = self._loop.call_later(delay, self._try_again)
             return
-        log.debug("a server's connection is closed: %s", exc or "in good order")
-        if not self.has_answer.done():
-            age = asyncio.get_running_loop().time() - self._connected_at
-            self.has_answer.set_result(age >= _EARLY_LOSS_S)
-            if age < _EARLY_LOSS_S:
-                return
-        self._answer.end()
+        try:
+            self._answer.end()
+        except Exception:  # boundary of a request: the client must get an answer
+            log.exception("request failed")
+            self._fail()
+
+    def _try_again(self) -> None:
+        if self._is_ready():
+            log.debug("trying %s again", self._upstream.profile_name)
+            self._try()
+        else:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        name = self._upstream.profile_name
+        self._client.send_error(server_failed(f"The server {name} cannot be reached."))
+
+    def _fail(self) -> None:
+        self.drop()
+        self._client.send_error(RequestError(ErrorCode.INTERNAL, "The request failed."))
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -11,6 +11,7 @@ import msgspec
 from app.gateway.answer import ClientSide
 from app.gateway.errors import RequestError
 from app.gateway.events import EventTooLargeError, UnreadableEventError
+from app.wire.reading import JsonReader
 
 _MAX_TEXT = 64 * 1024 * 1024
 
@@ -38,7 +39,8 @@ class _Event(msgspec.Struct):
 
 
 _Usage = dict[str, Any] | None
-_decoder = msgspec.json.Decoder(_Event)
+_reader: JsonReader[_Event] = JsonReader(_Event)
+_usage_reader: JsonReader[_Usage] = JsonReader(_Usage)
 
 
 class Gathering:
@@ -91,9 +93,9 @@ class Gathering:
 
     def _take(self, data: bytes) -> None:
         try:
-            event = _decoder.decode(data)
-            self._usage = msgspec.json.decode(event.usage, type=_Usage) or self._usage
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            event = _reader.decode(data)
+            self._usage = _usage_reader.decode(event.usage) or self._usage
+        except msgspec.DecodeError as error:
             raise UnreadableEventError from error
         self._first = self._first or event
         for choice in event.choices:
