@@ -12,6 +12,9 @@ def main(argv: list[str] | None = None) -> int:
 
         multiprocessing.freeze_support()
     arguments = sys.argv[1:] if argv is None else argv
+    if not arguments and os.path.basename(sys.argv[0]) == "mlxm":  # noqa: PTH119 - quick start
+        # A link of this name to the program of the bundle, as Homebrew makes it.
+        return mlxm([])
     mode = arguments[0] if arguments else "gui"
     program = _PROGRAMS.get(mode)
     if program is not None:

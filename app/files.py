@@ -34,14 +34,34 @@ def keep_version(path: Path, backups: Path) -> None:
         return
     folder = backups / path.stem
     folder.mkdir(parents=True, exist_ok=True)
-    copy = folder / f"{time.time_ns():020d}{path.suffix}"
+    copy = folder / f"{_stamp(folder)}{path.suffix}"
+    temporary = folder / f".tmp-{copy.name}"
     try:
-        copy.write_bytes(path.read_bytes())
+        with temporary.open("wb") as file:
+            file.write(path.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+        # Only a whole copy has a name that counts.
+        temporary.replace(copy)
     except OSError:
-        copy.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     for old in sorted(folder.iterdir())[:-KEPT_VERSIONS]:
         old.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Give a damaged file another name, which it returns, so that nothing overwrites it.
+
+    Raises OSError; then the file is where it was.
+    """
+    aside, number = path.with_name(f"{path.name}.broken"), 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.broken-{number}")
+    path.replace(aside)
+    _sync_folder(path.parent)
+    return aside
 
 
 def update_toml(path: Path, changes: Mapping[str, bool | int | str], backups: Path) -> None:
@@ -62,8 +82,9 @@ def update_toml(path: Path, changes: Mapping[str, bool | int | str], backups: Pa
 def move_to_trash(path: Path, trash: Path) -> Path:
     """Move the file into the trash folder under a name of its own, and return where it is."""
     trash.mkdir(parents=True, exist_ok=True)
-    target = trash / f"{time.time_ns():020d}-{path.name}"
+    target = trash / f"{_stamp(trash)}-{path.name}"
     path.replace(target)
+    _sync_folder(trash)
     _sync_folder(path.parent)
     return target
 
@@ -132,6 +153,12 @@ def tail(path: Path, max_bytes: int) -> str:
     if size > max_bytes:
         data = data.partition(b"\n")[2]
     return data.decode("utf-8", "replace")
+
+
+def _stamp(folder: Path) -> str:
+    """Return digits that sort behind those of every name there, though the clock was set back."""
+    newest = max((int(f.name[:20]) for f in folder.iterdir() if f.name[:20].isdecimal()), default=0)
+    return f"{max(time.time_ns(), newest + 1):020d}"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -73,6 +73,14 @@ def demo_model() -> Path:
     return resources() / "demo-model"
 
 
+def releases_url() -> str:
+    """Return the address that tells the newest release; only a released program knows one."""
+    try:
+        return (resources() / "releases-url.txt").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
 def hub_cache() -> Path:
     """Return the Hugging Face cache folder by the hub library's own rules."""
     if cache := os.environ.get("HF_HUB_CACHE"):

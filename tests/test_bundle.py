@@ -54,6 +54,24 @@ def test_info_plist_asks_for_the_local_network_in_words(bundle: Any) -> None:
         assert re.fullmatch(r"_[a-z0-9-]{1,15}\._(tcp|udp)", service)
 
 
+def test_program_by_the_name_that_homebrew_gives_it_is_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cask = (ROOT / "resources/packaging/mlx-model-manager.cask.rb").read_text(encoding="utf-8")
+    assert 'target: "mlxm"' in cask
+    monkeypatch.setattr(sys, "argv", ["/opt/homebrew/bin/mlxm"])
+    with pytest.raises(SystemExit):
+        program.main()
+    assert "usage: mlxm" in capsys.readouterr().err
+
+
+def test_info_plist_gives_a_reason_wherever_macos_asks_for_one(bundle: Any) -> None:
+    reasons = {k: v for k, v in bundle.info_plist().items() if k.endswith("UsageDescription")}
+    assert "NSRemovableVolumesUsageDescription" in reasons
+    for reason in reasons.values():
+        assert re.fullmatch(r"To .+\.", reason)
+
+
 def test_info_plist_claims_the_links_and_files_that_the_app_reads(bundle: Any) -> None:
     plist = bundle.info_plist()
     (urls,) = plist["CFBundleURLTypes"]
@@ -148,6 +166,36 @@ def test_excludes_leave_out_models_of_torch_and_nothing_that_is_wanted(bundle: A
         assert not {".".join(parts[: i + 1]) for i in range(len(parts))} & excluded
     # Libraries import it late.
     assert "unittest" not in excluded
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({}, ""),
+        (
+            {"GITHUB_API_URL": "https://api.example.org", "GITHUB_REPOSITORY": "acme/app"},
+            "https://api.example.org/repos/acme/app/releases/latest",
+        ),
+        ({"RELEASES_URL": "https://example.org/latest"}, "https://example.org/latest"),
+    ],
+)
+def test_released_program_knows_where_releases_come_from(
+    bundle: Any,
+    environment: dict[str, str],
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("GITHUB_API_URL", "GITHUB_REPOSITORY", "RELEASES_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(bundle, "RELEASES_URL", tmp_path / "resources/releases-url.txt")
+    files = bundle.release_files()
+    assert files == ([(str(bundle.RELEASES_URL), "resources")] if url else [])
+    # The frozen program finds the file under this name in its own folder.
+    monkeypatch.setattr(sys, "_MEIPASS", str(tmp_path), raising=False)
+    assert paths.releases_url() == url
 
 
 def test_data_files_hold_every_resource_but_those_for_building(bundle: Any) -> None:

@@ -335,9 +335,13 @@ def test_auth_04_key_is_stored_in_the_keychain_or_a_private_file(
     assert not file.exists()
 
 
-def test_broken_file_of_keys_is_no_key(home: Path) -> None:
+def test_broken_file_of_keys_is_no_key_and_is_kept(
+    home: Path, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("kept as keys.json.broken")
     (home / "keys.json").write_text("{")
     assert credentials.load_key("http://a:1") is None
     with contextlib.suppress(OSError):
         credentials.store_key("http://a:1", "one")
     assert credentials.load_key("http://a:1") == "one"
+    assert (home / "keys.json.broken").read_text() == "{"

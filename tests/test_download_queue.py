@@ -87,6 +87,10 @@ def test_queued_download_moves_up_down_and_to_the_top(standin: StandInHub, homes
         api.move_download(IDS[1], MoveTo.DOWN)
         api.move_download(IDS[0], MoveTo.TOP)
         assert queue_of(engine) == [IDS[2], IDS[3], IDS[1]]
+        api.move_download(IDS[2], MoveTo.BOTTOM)
+        assert queue_of(engine) == [IDS[3], IDS[1], IDS[2]]
+        api.move_download(IDS[2], MoveTo.TOP)
+        assert queue_of(engine) == [IDS[2], IDS[3], IDS[1]]
         api.pause_download(IDS[0])
         follow(engine, lambda d: d.state is DownloadState.DOWNLOADING, IDS[2])
         target = f"/api/downloads/{IDS[1]}/move"

@@ -14,6 +14,7 @@ import pytest
 from download_kit import ID, MB, add_model, check_files, files, snapshot, worker
 from engine_kit import until
 from hub import Fault, StandInHub, rate_limited
+from huggingface_hub import scan_cache_dir
 from huggingface_hub.utils import WeakFileLock
 
 MiB = 1 << 20
@@ -599,3 +600,20 @@ def test_cost_of_a_gigabyte(standin: StandInHub, home: Path, tmp_path: Path) -> 
     sys.stderr.write(f"{cost:.2f} s/GB, {speed * 1000:.0f} MB/s, {rss / MB:.0f} MB\n")
     assert cost <= 3.5
     assert rss <= 200 * MB
+
+
+def test_ref_that_a_killed_write_left_does_not_damage_the_model_for_other_tools(
+    standin: StandInHub, home: Path, tmp_path: Path
+) -> None:
+    add_model(standin, 1 * MB)
+    refs = tmp_path / f"models--{ID.replace('/', '--')}" / "refs"
+    refs.mkdir(parents=True)
+    (refs / ".tmp-main-0a1b2c3d").touch()
+    os.utime(refs / ".tmp-main-0a1b2c3d", (0, 0))
+    with worker(standin, tmp_path, home) as one:
+        one.start()
+        one.fetched()
+    check_files(tmp_path, standin)
+    found = scan_cache_dir(tmp_path)
+    assert not found.warnings
+    assert [repo.repo_id for repo in found.repos] == [ID]

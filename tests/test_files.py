@@ -62,12 +62,10 @@ def test_version_on_a_full_disk_leaves_no_half_copy(
     path = tmp_path / "a.toml"
     path.write_text("old")
 
-    def half(self: Path, data: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(data[:1])
+    def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", half)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         files.keep_version(path, tmp_path / "backups")
     assert names(tmp_path / "backups" / "a") == []

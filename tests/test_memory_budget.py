@@ -18,6 +18,7 @@ from test_supervisor import READY, FakeRuntime, World, world
 
 from app import paths
 from app.engine.supervisor import room
+from app.engine.supervisor.autostart import start_marked
 from app.engine.supervisor.victims import fewest, least_recent
 from app.wire.errors import AppError, ErrorCode
 from app.wire.events import MachineSample
@@ -599,3 +600,34 @@ def test_engine_answers_503_with_the_sum_when_nothing_may_go(homes: Any) -> None
         record = api.requests(last=1)[0]
         assert record.error is not None
         assert "There is no memory for “Two” now" in record.error
+
+
+def test_start_with_the_app_without_room_is_told_on_the_tile_and_a_request_may_still_try() -> None:
+    async def scenario(s: Street) -> None:
+        s.add("big")
+        s.add("next", start_with_app=True)
+        await s.up("big", 7.5, by_hand=True)
+        s.budget("8 GB")
+        await start_marked(s.supervisor)
+        server = s.bus.servers["next"]
+        assert server.state is ServerState.FAILED
+        failure = server.failure
+        assert failure is not None
+        assert failure.code is ErrorCode.NO_ROOM
+        assert "Not started with the app" in failure.message
+        assert "of 8.0 GB" in failure.hint
+        # Nothing was loaded in vain, so no request has to wait for that.
+        s.hold(big=1)
+        await s.supervisor.ensure("next")
+        assert s.state("next") is ServerState.READY
+
+    run(scenario)
+
+
+def test_start_with_the_app_starts_what_fits() -> None:
+    async def scenario(s: Street) -> None:
+        s.add("next", start_with_app=True)
+        await start_marked(s.supervisor)
+        assert s.state("next") is ServerState.READY
+
+    run(scenario)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -744,3 +745,25 @@ def test_error_of_mlx_lm_becomes_a_sentence_with_a_hint(
 def test_signal_without_a_name_is_told_by_number(tmp_path: Path) -> None:
     failure = reasons.from_exit(Exited(signal=99), tmp_path / "gone.log")
     assert "signal 99" in failure.message
+
+
+def test_other_python_in_the_settings_is_pending_until_a_restart() -> None:
+    async def scenario(one: World) -> None:
+        def tick() -> tuple[str, ...]:
+            one.supervisor.tick(time.monotonic(), MachineSample(2**34, 0), {})
+            return one.server.pending
+
+        one.runtime.info = msgspec.structs.replace(one.runtime.info, python="built in")
+        await one.start()
+        assert tick() == ()
+        one.runtime.info = msgspec.structs.replace(one.runtime.info, python="~/venv")
+        assert tick() == ("Python of the settings: built in → ~/venv",)
+        profile = one.bus.profiles["p"]
+        one.bus.put(msgspec.structs.replace(profile, options={"python": "/own"}))
+        assert tick() == ()
+        one.bus.put(profile)
+        one.supervisor.restart("p")
+        assert (await one.settled()).state is ServerState.READY
+        assert tick() == ()
+
+    run(scenario)

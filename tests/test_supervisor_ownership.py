@@ -107,6 +107,35 @@ def test_children_of_a_leader_that_is_gone_are_ended(spawn: Spawn) -> None:
     wait_gone([child], 2)
 
 
+def test_children_of_a_leader_that_still_gives_its_memory_back_are_ended(
+    spawn: Spawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = runfile.new_run_id()
+    process = spawn("child", f"{ID_FLAG}={run_id}", run_id=run_id)
+    (child,) = psutil.Process(process.pid).children()
+    record = record_of(process, run_id)
+    # So the system shows a killed process until its memory is back; with much of it for seconds.
+    is_ending = [True]
+    for name, nothing in (("cmdline", []), ("environ", {})):
+        plain = getattr(psutil.Process, name)
+        monkeypatch.setattr(
+            psutil.Process,
+            name,
+            lambda self, plain=plain, nothing=nothing: (
+                nothing if is_ending and self.pid == process.pid else plain(self)
+            ),
+        )
+    assert runfile.members(record) == [child]
+    monkeypatch.setattr(runfile, "_KILL_S", 0.5)
+    assert not runfile.end(record, patience_s=0.1), "its memory is not back yet"
+    assert child.status() == psutil.STATUS_ZOMBIE
+    assert process.poll() is None
+    is_ending.clear()
+    process.kill()
+    process.wait()
+    assert runfile.end(record, patience_s=0.1)
+
+
 def test_group_without_our_word_is_left_alone_when_its_leader_is_gone(spawn: Spawn) -> None:
     process = spawn("child", run_id="of somebody else")
     (child,) = psutil.Process(process.pid).children()

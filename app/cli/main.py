@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from app import __version__
-from app.cli import clean, doctor, keys, pull, search, selftest, verify
+from app.cli import clean, desktop, doctor, keys, pull, search, selftest, verify
 from app.cli.profiles import find_profile, set_up_export, set_up_import
 from app.client import credentials, launch
 from app.client.api import Api
@@ -41,6 +41,8 @@ EXIT_CODES = {
 def main(argv: list[str]) -> int:
     """Run one command and return its exit code."""
     parser = _parser()
+    if not _is_text(argv):
+        parser.error("an argument is not UTF-8 text")
     options = parser.parse_args(argv)
     if options.command == "engine":
         parser.error("engine must be the first word, as in mlxm engine --port 0")
@@ -48,6 +50,8 @@ def main(argv: list[str]) -> int:
         return selftest.run()
     if options.command == "doctor":
         return doctor.run(options)
+    if options.command == "desktop":
+        return desktop.run(options)
     try:
         code = _run(options)
         # Here, where a closed pipe can still be told from an error.
@@ -57,6 +61,15 @@ def main(argv: list[str]) -> int:
         # The reader of our output is gone, as in `mlxm logs x | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+
+
+def _is_text(argv: list[str]) -> bool:
+    try:
+        "".join(argv).encode()
+    except UnicodeEncodeError:
+        # Bytes that are none stand there as half characters, which can go nowhere.
+        return False
+    return True
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -118,6 +131,8 @@ def _parser() -> argparse.ArgumentParser:
     clean.set_up(commands.add_parser("clean", help=unfinished))
     keys.set_up(commands.add_parser("keys", help="list, make or revoke named API keys"))
     doctor.set_up(commands.add_parser("doctor", help="check this installation, and mend it"))
+    menu = "put the app into the menu of a Linux desktop, so that links open in it"
+    desktop.set_up(commands.add_parser("desktop", help=menu))
     commands.add_parser("selftest", help="run the main job once with the demo model")
     return parser
 

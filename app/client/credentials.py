@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from app import files, paths
+from app.wire.reading import read_json
 
 _log = logging.getLogger("engine")
 _SERVICE = "MLX Model Manager"
@@ -37,11 +38,11 @@ def store_key(url: str, key: str) -> str:
         keyring.set_password(_SERVICE, url, key)
         # The null backend takes every password and keeps none.
         if keyring.get_password(_SERVICE, url) == key:
-            _write_file({k: v for k, v in _read_file().items() if k != url})
+            _write_file({k: v for k, v in _read_to_change().items() if k != url})
             return "in the keychain"
     except KeyringError as error:
         _log.info("the keychain cannot be used: %s", type(error).__name__)
-    _write_file({**_read_file(), url: key})
+    _write_file({**_read_to_change(), url: key})
     return f"in the file {_file()}, which only you can read, because there is no keychain here"
 
 
@@ -55,7 +56,7 @@ def forget_key(url: str) -> None:
         keyring.delete_password(_SERVICE, url)
     except KeyringError:
         _log.debug("the keychain has no key for %s", url)
-    _write_file({k: v for k, v in _read_file().items() if k != url})
+    _write_file({k: v for k, v in _read_to_change().items() if k != url})
 
 
 def _file() -> Path:
@@ -64,8 +65,20 @@ def _file() -> Path:
 
 def _read_file() -> dict[str, str]:
     try:
-        return msgspec.json.decode(_file().read_bytes(), type=dict[str, str])
+        return read_json(_file().read_bytes(), dict[str, str])
     except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _read_to_change() -> dict[str, str]:
+    """Return the keys, none when the file is damaged, which is then set aside. Raises OSError."""
+    try:
+        return read_json(_file().read_bytes(), dict[str, str])
+    except FileNotFoundError:
+        return {}
+    except msgspec.DecodeError:
+        aside = files.set_aside(_file())
+        _log.warning("%s could not be read and is kept as %s", _file(), aside.name)
         return {}
 
 

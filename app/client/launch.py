@@ -15,6 +15,7 @@ from app import paths
 from app.client.api import Api
 from app.client.errors import EngineGone
 from app.wire.errors import AppError
+from app.wire.reading import read_json
 
 KEY_VARIABLE = "MLX_MANAGER_API_KEY"
 _START_S = 30.0
@@ -63,8 +64,7 @@ class OwnedEngine:
 def find() -> Address | None:
     """Return where the engine of this home listens; None when there is none that answers."""
     try:
-        text = paths.engine_file().read_text(encoding="utf-8")
-        address = msgspec.json.decode(text, type=Address)
+        address = read_json(paths.engine_file().read_bytes(), Address)
     except (OSError, msgspec.DecodeError):
         return None
     try:
@@ -99,7 +99,7 @@ def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEng
     owner_key = secrets.token_urlsafe(32)
     line = _first_exchange(process, {"api_key": key or "", "owner_key": owner_key})
     try:
-        return OwnedEngine(process, msgspec.json.decode(line, type=Address), owner_key)
+        return OwnedEngine(process, read_json(line, Address), owner_key)
     except msgspec.DecodeError:
         process.kill()
         process.wait(_STOP_S)

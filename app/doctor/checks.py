@@ -9,7 +9,6 @@ import socket
 import stat
 import sys
 import time
-import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from pathlib import Path
 from app import files, paths
 from app.doctor.finding import Finding, Level
 from app.wire.errors import AppError
+from app.wire.reading import read_toml
 from app.wire.settings import BY_NAME, parse_setting
 
 _GB = 10**9
@@ -86,8 +86,8 @@ def check_settings() -> Iterator[Finding]:
 
 def _setting_problems(path: Path) -> Iterator[str]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        document = read_toml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         yield f"It is no TOML file: {error}."
         return
     for name, value in document.items():
@@ -106,8 +106,8 @@ def check_profiles() -> Iterator[Finding]:
     broken = 0
     for path in found:
         try:
-            tomllib.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
+            read_toml(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
             broken += 1
             hint = f"Correct {path}; earlier versions are in {paths.backups() / path.stem}."
             yield Finding(f"profile {path.stem}", Level.TROUBLE, f"{error}.", hint)
@@ -203,9 +203,9 @@ def check_port() -> Iterator[Finding]:
 
 def _setting(name: str) -> bool | int | str:
     try:
-        document = tomllib.loads((paths.home() / "settings.toml").read_text(encoding="utf-8"))
+        document = read_toml((paths.home() / "settings.toml").read_text(encoding="utf-8"))
         return parse_setting(BY_NAME[name], document.get(name, BY_NAME[name].default))
-    except (OSError, ValueError, RecursionError, AppError):
+    except (OSError, ValueError, AppError):
         return BY_NAME[name].default
 
 

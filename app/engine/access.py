@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -57,10 +58,11 @@ class Access:
 
     def refresh(self) -> None:
         """Make the policies again, from the settings and the keys as they are now."""
-        is_required = bool(self._fixed) or (
-            self._settings.flag("require_key") and bool(self._keys.digests)
-        )
+        is_required = bool(self._fixed) or (self._wants_keys() and self._has_keys())
         keys = (*self._fixed, *self._keys.digests, *self._owner) if is_required else ()
+        if is_required and not keys:
+            # Damaged files shut the door: what was locked must not open because a disk failed.
+            keys = (secrets.token_bytes(32),)
         hosts = frozenset(name.lower() for name in _words(self._settings.text("allowed_hosts")))
         self.control = Policy(keys=keys, hosts=hosts, on_key=self._on_key)
         origins = frozenset(word.rstrip("/") for word in _words(self._settings.text("origins")))
@@ -94,6 +96,13 @@ class Access:
                 hint="Make one first.",
                 code=ErrorCode.KEY_NEEDED,
             )
+
+    def _wants_keys(self) -> bool:
+        # Settings that cannot be read may have wanted them.
+        return self._settings.flag("require_key") or self._settings.is_damaged
+
+    def _has_keys(self) -> bool:
+        return bool(self._keys.digests) or bool(self._keys.problem)
 
     def _on_key(self, digest: bytes) -> None:
         if self._keys.note_use(digest):

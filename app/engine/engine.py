@@ -38,6 +38,7 @@ from app.engine.settings import EngineSettings
 from app.engine.supervisor import Supervisor, logfiles, runfile
 from app.engine.supervisor.autostart import start_marked
 from app.engine.supervisor.planner import Planner
+from app.engine.troubles import Troubles
 from app.gateway import Gateway
 from app.throttle import Throttle
 from app.wire import API_VERSION
@@ -62,6 +63,8 @@ class EngineOptions(msgspec.Struct, frozen=True):
     """Keys of the environment, separated by commas."""
     owner_key: str | None = None
     """The key of the app that started this engine."""
+    last_end: str = ""
+    """That the last engine did not end in order, in words; the log has it already."""
 
 
 class Engine:
@@ -90,8 +93,10 @@ class Engine:
                 log=str(paths.logs() / "engine.log"), key_required=self._access.needs_key,
                 open_bind=False, machine=machine,
                 runtimes=tuple(r.info for r in runtimes.values()), capabilities=_capabilities(),
+                last_end=options.last_end,
             )
         )  # fmt: skip
+        self._troubles = Troubles(self._bus)
         self._profiles = Profiles(
             ProfileStore(runtimes), self._bus, lambda: settings.flag("show_demo")
         )
@@ -142,6 +147,8 @@ class Engine:
     async def open(self) -> None:
         """Load what is on disk, bind both ports and start to measure. Raises AppError."""
         await asyncio.to_thread(runfile.reap_leftovers)
+        for folder in (paths.home(), paths.run()):
+            files.sweep_temporaries(folder)
         files.sweep_logs(paths.logs() / "servers", max_bytes=_LOG_BYTES, max_age_s=_LOG_AGE_S)
         await self._refresh_runtimes()
         await self._profiles.load()
@@ -155,9 +162,8 @@ class Engine:
         except BaseException:
             control.close()
             raise
-        for problem in (*self._settings.problems, self._access.problem, note, gateway_note):
-            if problem:
-                _log.warning("%s", problem)
+        for problem in filter(None, (note, gateway_note)):
+            _log.warning("%s", problem)
         self._bus.put_info(
             msgspec.structs.replace(
                 self._bus.info,
@@ -171,6 +177,8 @@ class Engine:
         self._access.on_change = self._apply_access
         self._show_models(await asyncio.to_thread(self._library.last))
         await self._downloads.open()
+        self._troubles.tell(*self._settings.problems, self._access.problem, self._downloads.problem)
+        self._troubles.tell(self._history.problem, is_logged=True)
         await self._serve(control)
         is_reached = not (self._options.owned or listen.is_loopback(host))
         if is_reached and self._settings.flag("announce"):
@@ -295,6 +303,7 @@ class Engine:
             self._supervisor.stop_idle()
             await self._ports.follow(time.monotonic())
             self._bus.sample(machine, values)
+            self._troubles.tell(self._history.problem, is_logged=True)
             self._history.put_samples(time.time(), values)
             self._memory.put_samples(values)
             await self._awake.tick(time.monotonic(), values)

@@ -12,6 +12,7 @@ import msgspec
 from app import files
 from app.wire.errors import AppError, ErrorCode
 from app.wire.keys import MAX_NAME, NamedKey, NewKey
+from app.wire.reading import read_json
 
 _log = logging.getLogger("engine")
 _PREFIX = "mlxm-"
@@ -113,18 +114,19 @@ class NamedKeys:
 
     def _load(self) -> None:
         try:
-            records = msgspec.json.decode(self._path.read_bytes(), type=list[_Record])
+            records = read_json(self._path.read_bytes(), list[_Record])
             self._records = {bytes.fromhex(record.sha256): record for record in records}
         except FileNotFoundError:
             return
         except (OSError, msgspec.DecodeError, ValueError) as error:
-            self.problem = f"{self._path.name} cannot be read ({error}); no named key is accepted."
+            self.problem = (
+                f"{self._path.name} cannot be read ({error}), so no named key is accepted. Repair "
+                f"or delete {self._path}, then start the engine again."
+            )
 
     def _save(self, records: dict[bytes, _Record]) -> None:
         if self.problem:
-            raise AppError(
-                self.problem, hint=f"Repair or delete {self._path}.", code=ErrorCode.STORE_FAILED
-            )
+            raise AppError(self.problem, code=ErrorCode.STORE_FAILED)
         records = {
             digest: msgspec.structs.replace(
                 record, last_used_at=self._uses.get(digest, record.last_used_at)

@@ -15,6 +15,7 @@ from typing import TextIO
 import msgspec
 
 from app import environment, files, logs, paths
+from app.ending import Cause, Ending
 from app.engine.engine import Engine, EngineOptions
 from app.engine.settings import EngineSettings
 from app.wire.errors import AppError, ErrorCode
@@ -43,8 +44,8 @@ def main(argv: list[str]) -> int:
     try:
         settings = EngineSettings(_flags(options))
         logging.getLogger().setLevel(settings.text("log_level").upper())
-        with _one_engine_for_each_home():
-            return asyncio.run(_run(options, settings))
+        with _one_engine_for_each_home(), _noted() as last_end:
+            return asyncio.run(_run(options, settings, last_end))
     except AppError as error:
         _log.error("%s", error.message)
         sys.stderr.write(f"mlxm engine: {error.message} {error.hint}\n")
@@ -117,7 +118,34 @@ def _already_running() -> AppError:
     )
 
 
-async def _run(options: argparse.Namespace, settings: EngineSettings) -> int:
+@contextlib.contextmanager
+def _noted() -> Generator[str, None, None]:
+    """Note that this engine lives, and yield how the last one ended if that was bad."""
+    note = Ending("engine")
+    last_end = ""
+    try:
+        if (bad := note.begin(os.getpid())) is not None:
+            how = "the computer was switched off" if bad.cause is Cause.COMPUTER else "it crashed"
+            last_end = f"The engine did not end properly last time: {how} or it was killed."
+            _log.warning("%s That was process %d.", last_end, bad.pid)
+    except OSError as error:
+        _log.warning("it cannot be noted that this engine runs: %s", error)
+    try:
+        yield last_end
+    except AppError:
+        _forget(note)
+        raise
+    _forget(note)
+
+
+def _forget(note: Ending) -> None:
+    try:
+        note.end()
+    except OSError as error:
+        _log.warning("the note that this engine ran cannot be removed: %s", error)
+
+
+async def _run(options: argparse.Namespace, settings: EngineSettings, last_end: str) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -134,6 +162,7 @@ async def _run(options: argparse.Namespace, settings: EngineSettings) -> int:
             gateway_port=_first(options.gateway_port, settings.number("gateway_port")),
             key=key,
             owner_key=owner_key,
+            last_end=last_end,
         ),
         settings,
     )

@@ -1,13 +1,13 @@
 """The engine's settings: one TOML file, overridden by the environment and by flags."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 
 import msgspec
 
 from app import files, paths
 from app.wire.errors import AppError, ErrorCode
+from app.wire.reading import read_toml
 from app.wire.settings import (
     BY_NAME,
     NEW_PROFILES,
@@ -28,6 +28,8 @@ class EngineSettings:
         self._flags = flags
         self._path = paths.home() / "settings.toml"
         self.problems: list[str] = []
+        self.is_damaged = False
+        """True while the file is there and cannot be read; then it is not overwritten either."""
         self.notes: dict[str, str] = {}
         """What values mean now, by the setting's name; told by whoever uses them."""
         self._states = {s.name: s for s in self._resolve()}
@@ -78,7 +80,7 @@ class EngineSettings:
         self._states = {s.name: s for s in self._resolve()}
 
     def _resolve(self) -> list[SettingState]:
-        self.problems = []
+        self.problems, self.is_damaged = [], False
         document = self._read()
         return [self._resolve_one(setting.name, document) for setting in _OWN]
 
@@ -98,12 +100,16 @@ class EngineSettings:
 
     def _read(self) -> dict[str, object]:
         try:
-            return tomllib.loads(self._path.read_text(encoding="utf-8"))
+            return read_toml(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, RecursionError) as error:
-            # ValueError: no UTF-8, or no TOML. RecursionError: too many brackets.
-            self.problems.append(f"{self._path.name} cannot be read ({error}); defaults are used.")
+        except (OSError, ValueError) as error:
+            # ValueError: no UTF-8, or no TOML.
+            self.is_damaged = True
+            self.problems.append(
+                f"{self._path.name} cannot be read ({error}), so defaults are used. Repair or "
+                f"delete {self._path}; earlier versions are in {paths.backups() / 'settings'}."
+            )
             return {}
 
     def _write(self, changes: Mapping[str, SettingValue]) -> None:

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from app.wire.reading import JsonReader
+
 
 class Spawned(msgspec.Struct, frozen=True, tag="spawned", tag_field="event"):
     """The guard has started the server process."""
@@ -88,7 +90,7 @@ ChildEvent = (
     | RunnerStats
 )
 
-_decoder: msgspec.json.Decoder[ChildEvent] = msgspec.json.Decoder(ChildEvent)
+_decoder: JsonReader[ChildEvent] = JsonReader(ChildEvent)
 
 
 def decode_child_event(line: bytes) -> ChildEvent:

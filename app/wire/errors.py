@@ -27,6 +27,7 @@ class ErrorCode(StrEnum):
     MODEL_BROKEN = "model_broken"
     MODEL_UNSUPPORTED = "model_unsupported"
     OUT_OF_MEMORY = "out_of_memory"
+    NO_ROOM = "no_room"
     SERVER_CRASHED = "server_crashed"
     START_TIMEOUT = "start_timeout"
     SERVER_STALLED = "server_stalled"
@@ -72,6 +73,7 @@ HTTP_STATUS: dict[ErrorCode, int] = {
     ErrorCode.MODEL_BROKEN: 409,
     ErrorCode.MODEL_UNSUPPORTED: 409,
     ErrorCode.OUT_OF_MEMORY: 409,
+    ErrorCode.NO_ROOM: 409,
     ErrorCode.SERVER_CRASHED: 409,
     ErrorCode.START_TIMEOUT: 409,
     ErrorCode.SERVER_STALLED: 409,

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from app.wire.nouns import Download, EngineInfo, ForeignServer, Model, Profile, Server
+from app.wire.reading import JsonReader, read_json
 
 Kind = Literal["profile", "server", "model", "download", "engine", "foreign"]
 
@@ -81,7 +82,7 @@ ITEM_TYPES: dict[Kind, type[AnyItem]] = {
     "foreign": ForeignServer,
 }
 
-_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_decoder: JsonReader[Event] = JsonReader(Event)
 
 
 def decode_event(data: bytes) -> Event:
@@ -90,5 +91,5 @@ def decode_event(data: bytes) -> Event:
 
 
 def decode_item(event: Upsert) -> AnyItem:
-    """Return the item of an upsert as the struct of its kind."""
-    return msgspec.json.decode(event.item, type=ITEM_TYPES[event.kind])
+    """Return the item of an upsert as the struct of its kind. Raises msgspec.DecodeError."""
+    return read_json(event.item, ITEM_TYPES[event.kind])

@@ -5,6 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from app.wire.nouns import Failure
+from app.wire.reading import JsonReader
 
 PAGE_SIZE = 30
 """Models in one page of a search."""
@@ -226,8 +227,8 @@ class Refused(msgspec.Struct, frozen=True, tag="refused", tag_field="answer"):
 HubOrder = Search | Describe | Measure
 HubAnswer = Found | Described | Measured | Refused
 
-_orders: msgspec.json.Decoder[HubOrder] = msgspec.json.Decoder(HubOrder)
-_answers: msgspec.json.Decoder[HubAnswer] = msgspec.json.Decoder(HubAnswer)
+_orders: JsonReader[HubOrder] = JsonReader(HubOrder)
+_answers: JsonReader[HubAnswer] = JsonReader(HubAnswer)
 
 
 def decode_hub_order(line: bytes) -> HubOrder:

@@ -258,7 +258,7 @@ class Download(msgspec.Struct, frozen=True):
     notice: str = ""
     """Something to know about a download that goes on, such as a rejected token."""
     place: int | None = None
-    """For a queued download: 1 is the next to start."""
+    """For one that is in line or waits for its hours: 1 is the next to start."""
     added_at: float = 0.0
     """Seconds since the epoch."""
     verify: bool = False
@@ -351,3 +351,7 @@ class EngineInfo(msgspec.Struct, frozen=True):
     """The ports that lead to one profile each, open or not."""
     new_policy: dict[str, OptionValue] = msgspec.field(default_factory=dict[str, OptionValue])
     """What the settings want new profiles to say beyond the defaults."""
+    last_end: str = ""
+    """That the last run of this engine did not end in order, in words; empty when it did."""
+    troubles: tuple[str, ...] = ()
+    """What is wrong with the engine's files, in sentences for the user, oldest first."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from app.wire.errors import AppError, ErrorCode
+from app.wire.reading import quoted
 
 OptionValue = bool | int | float | str
 _SIZE = re.compile(r"[1-9][0-9]*(\.[0-9]+)?(MB?|GB?)?")
@@ -61,6 +62,8 @@ class RuntimeInfo(msgspec.Struct, frozen=True):
     """For people: the versions of what it consists of."""
     unsupported: dict[str, str] = {}
     """Options of the table that this version does not have, each with the reason for people."""
+    python: str = ""
+    """The Python that runs servers whose profiles name no other, for people."""
 
 
 def check_options(
@@ -89,7 +92,7 @@ def check_option(row: Option, value: object) -> OptionValue:
     checked = _checked(row, value)
     if checked is None:
         raise AppError(
-            f"{row.label} ({row.name}): {value!r} does not work; it must be {expected(row)}.",
+            f"{row.label} ({row.name}): {quoted(value)} does not work; it must be {expected(row)}.",
             code=ErrorCode.BAD_REQUEST,
         )
     return checked
@@ -169,7 +172,7 @@ def _is_good_text(row: Option, value: str) -> bool:
 def _is_json_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

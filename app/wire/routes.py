@@ -200,7 +200,7 @@ ROUTES: tuple[Route, ...] = (
         "move_download",
         "POST",
         "/api/downloads/{id:path}/move",
-        "Move a queued download in the queue: `to` is top, up or down.",
+        "Move a queued download in the queue: `to` is top, up, down or bottom.",
     ),
     Route("resume_download", "POST", "/api/downloads/{id:path}/resume", "Go on with a download."),
     Route(

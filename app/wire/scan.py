@@ -3,6 +3,7 @@
 import msgspec
 
 from app.wire.nouns import Model
+from app.wire.reading import JsonReader
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -25,7 +26,7 @@ class ScanResult(msgspec.Struct, frozen=True):
     places: tuple[Place, ...] = ()
 
 
-_decoder: msgspec.json.Decoder[ScanResult] = msgspec.json.Decoder(ScanResult)
+_decoder: JsonReader[ScanResult] = JsonReader(ScanResult)
 
 
 def decode_scan(data: bytes) -> ScanResult:

@@ -5,8 +5,12 @@ import re
 import msgspec
 
 from app.wire.errors import AppError, ErrorCode
+from app.wire.reading import quoted
 from app.wire.setting import Scope, Setting, SettingKind, SettingValue
 from app.wire.system_settings import SYSTEM_SETTINGS
+
+# What no file name and no UTF-8 text can hold; Python itself fails on some of it.
+_BROKEN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -315,8 +319,8 @@ def parse_setting(setting: Setting, value: object) -> SettingValue:
                 raise _bad(setting, value, "one of " + ", ".join(allowed))
             return str(value)
         case SettingKind.TEXT | SettingKind.PATH | SettingKind.FOLDERS:
-            if not isinstance(value, str):
-                raise _bad(setting, value, "text")
+            if not isinstance(value, str) or _BROKEN_TEXT.search(value):
+                raise _bad(setting, value, "plain text")
             if setting.pattern and not re.fullmatch(setting.pattern, value.strip()):
                 raise _bad(setting, value, setting.expected)
             return value
@@ -347,6 +351,6 @@ def _parse_int(setting: Setting, value: object) -> int:
 
 def _bad(setting: Setting, value: object, expected: str) -> AppError:
     return AppError(
-        f"{setting.label}: {value!r} does not work; it must be {expected}.",
+        f"{setting.label}: {quoted(value)} does not work; it must be {expected}.",
         code=ErrorCode.BAD_REQUEST,
     )

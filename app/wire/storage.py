@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from app.wire.reading import JsonReader
+
 
 class RemovalPart(msgspec.Struct, frozen=True):
     """One folder of a model that can be deleted."""
@@ -56,6 +58,7 @@ class MoveTo(StrEnum):
     TOP = "top"
     UP = "up"
     DOWN = "down"
+    BOTTOM = "bottom"
 
 
 class MoveRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,8 +90,8 @@ class CheckEnd(msgspec.Struct, frozen=True, tag="end", tag_field="event"):
 
 CheckEvent = CheckProgress | CheckEnd
 
-_leftovers: msgspec.json.Decoder[list[Leftover]] = msgspec.json.Decoder(list[Leftover])
-_checks: msgspec.json.Decoder[CheckEvent] = msgspec.json.Decoder(CheckEvent)
+_leftovers: JsonReader[list[Leftover]] = JsonReader(list[Leftover])
+_checks: JsonReader[CheckEvent] = JsonReader(CheckEvent)
 
 
 def decode_leftovers(data: bytes) -> list[Leftover]:

@@ -41,4 +41,14 @@ SYSTEM_SETTINGS: tuple[Setting, ...] = (
         "Opens the app when you log in. mlxm engine --install does the same for an engine alone.",
         default=False,
     ),
+    Setting(
+        "check_updates",
+        Scope.APP,
+        "General",
+        SettingKind.BOOL,
+        "Tell about newer versions",
+        "Once a day the app asks its project's page for the newest version. It sends nothing about "
+        "you or this computer, and downloads nothing.",
+        default=False,
+    ),
 )

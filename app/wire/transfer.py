@@ -3,6 +3,7 @@
 import msgspec
 
 from app.wire.nouns import Failure, Model
+from app.wire.reading import JsonReader
 
 
 class Start(msgspec.Struct, frozen=True, tag="start", tag_field="order"):
@@ -103,8 +104,8 @@ class GaveUp(msgspec.Struct, frozen=True, tag="gave_up", tag_field="event"):
 
 TransferEvent = Planned | Progress | Noted | Stopped | Fetched | GaveUp
 
-_orders: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
-_events: msgspec.json.Decoder[TransferEvent] = msgspec.json.Decoder(TransferEvent)
+_orders: JsonReader[Order] = JsonReader(Order)
+_events: JsonReader[TransferEvent] = JsonReader(TransferEvent)
 
 
 def decode_order(line: bytes) -> Order:

@@ -75,7 +75,7 @@ def describe(
     something missing; an older try leaves them for ever.
     """
     try:
-        config = read_table(folder / "config.json", limit_bytes=_MAX_CONFIG_BYTES)
+        config = read_table(f"{folder}/config.json", limit_bytes=_MAX_CONFIG_BYTES)
     except UnreadableError as error:
         return Description(problem=f"Its config.json {error}. Download the model again.")
     family = config.get("model_type")
@@ -103,7 +103,7 @@ def _read_weights(folder: Path, files: Mapping[str, int]) -> tuple[dict[str, Ten
         if not is_weights(name):
             continue
         try:
-            tensors |= read_header(folder / name, files[name])
+            tensors |= read_header(f"{folder}/{name}", files[name])
         except UnreadableError as error:
             problem = problem or f"Its file {clean(name)} {error}. Download the model again."
     return tensors, problem
@@ -116,7 +116,7 @@ def wanted_weights(folder: Path, files: Mapping[str, int]) -> set[str]:
     """
     wanted: set[str] = set()
     if INDEX in files:
-        index = read_table(folder / INDEX, limit_bytes=_MAX_INDEX_BYTES)
+        index = read_table(f"{folder}/{INDEX}", limit_bytes=_MAX_INDEX_BYTES)
         wanted = {name for name in table(index.get("weight_map")).values() if isinstance(name, str)}
     for name in files:
         if match := _SHARD.match(name):
@@ -226,9 +226,9 @@ def _chat_template(folder: Path, files: Mapping[str, int]) -> str:
     """Return the text that the chat template is in, empty if there is none."""
     try:
         if "chat_template.jinja" in files:
-            return read_text(folder / "chat_template.jinja", limit_bytes=_MAX_TEMPLATE_BYTES)
+            return read_text(f"{folder}/chat_template.jinja", limit_bytes=_MAX_TEMPLATE_BYTES)
         if "tokenizer_config.json" in files:
-            found = read_table(folder / "tokenizer_config.json", limit_bytes=_MAX_TEMPLATE_BYTES)
+            found = read_table(f"{folder}/tokenizer_config.json", limit_bytes=_MAX_TEMPLATE_BYTES)
             # One template, or a list of named ones: the text of either will do.
             return str(found.get("chat_template", ""))
     except UnreadableError:

@@ -29,23 +29,35 @@ def list_files(folder: Path) -> dict[str, int]:
     return files
 
 
-def read_text(path: Path, *, limit_bytes: int) -> str:
+def read_text(path: Path | str, *, limit_bytes: int) -> str:
     """Return the text of a regular file. Raises UnreadableError, also when it is over the limit."""
     try:
-        # Never open what is not a file: opening a pipe waits for ever.
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableError("is not a file")
-        if status.st_size > limit_bytes:
-            raise UnreadableError(f"is larger than {limit_bytes // 1_000_000} MB")
-        return path.read_text(encoding="utf-8")
+        # Opening a pipe would wait for ever without O_NONBLOCK.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableError("is not a file")
+            if status.st_size > limit_bytes:
+                raise UnreadableError(f"is larger than {limit_bytes // 1_000_000} MB")
+            return _whole(descriptor, status.st_size).decode()
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise UnreadableError(f"cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:
         raise UnreadableError("is not text") from error
 
 
-def read_table(path: Path, *, limit_bytes: int) -> Table:
+def _whole(descriptor: int, size_bytes: int) -> bytes:
+    """Return what is in a file; what is added meanwhile is left out."""
+    data = b""
+    while len(data) < size_bytes and (piece := os.read(descriptor, size_bytes - len(data))):
+        data += piece
+    return data
+
+
+def read_table(path: Path | str, *, limit_bytes: int) -> Table:
     """Return the JSON object in a file. Raises UnreadableError."""
     return parse_table(read_text(path, limit_bytes=limit_bytes))
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from app.worker import check
+from app.worker.owner import end_with_owner
 
 
 def main(argv: list[str]) -> int:
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     scan.add_argument("--demo", type=Path, help="the folder of the demo model")
     scan.add_argument("--home", type=Path, help="whose LM Studio and oMLX to look for")
     scan.add_argument("--memory", type=Path, help="a file that makes the next scan quick")
+    scan.add_argument("--owned", action="store_true", help="end when standard input does")
     scan.set_defaults(run=_scan)
     download = modes.add_parser("download", help="download models as standard input orders")
     download.add_argument("--cache", type=Path, required=True, help="the hub's cache")
@@ -52,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     modules = modes.add_parser("check-modules", help="import packages and all modules under them")
     modules.add_argument("package", nargs="+")
     modules.set_defaults(run=_check_modules)
+    releases = modes.add_parser("releases", help="tell the newest release of this program")
+    releases.add_argument("url", help="the address that tells it")
+    releases.set_defaults(run=_releases)
     device = modes.add_parser("check-device", help="compute something with MLX")
     device.set_defaults(run=_check_device)
     tokenizers = modes.add_parser("check-tokenizers", help="load every known tokenizer class")
@@ -82,6 +87,8 @@ def _scan(arguments: argparse.Namespace) -> bytes:
     from app.worker.scan import scan
 
     given = arguments
+    if given.owned:
+        end_with_owner()
     result = scan(given.cache, given.folder, given.demo, home=given.home, memory=given.memory)
     return msgspec.json.encode(result)
 
@@ -133,6 +140,12 @@ def _probe(_arguments: argparse.Namespace) -> bytes | None:
 
     probe.serve()
     return None
+
+
+def _releases(arguments: argparse.Namespace) -> bytes:
+    from app.worker.releases import newest
+
+    return msgspec.json.encode(newest(arguments.url))
 
 
 def _check_modules(arguments: argparse.Namespace) -> bytes:

@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from app.wire.storage import CheckEnd, CheckEvent, CheckProgress
 from app.worker.describe import is_weights, wanted_weights
 from app.worker.files import UnreadableError
 from app.worker.library.listing import list_folder
+from app.worker.owner import end_with_owner
 
 _ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PIECE = 1 << 20
@@ -54,20 +54,13 @@ def verify(folders: list[Path], emit: Callable[[CheckEvent], None]) -> CheckEnd:
 
 def run(folders: list[Path]) -> None:
     """Write how far the check is and what it found, until done or the owner hangs up."""
-    # The owner's end of file must end the check at once, and hashing takes minutes.
-    threading.Thread(target=_end_with_owner, daemon=True).start()
+    end_with_owner()
 
     def emit(event: CheckEvent) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
         sys.stdout.buffer.flush()
 
     emit(verify(folders, emit))
-
-
-def _end_with_owner() -> None:
-    while os.read(0, 4096):
-        pass
-    os._exit(0)
 
 
 def _collect(folders: list[Path]) -> tuple[list[_File], list[str], list[str]]:

@@ -7,8 +7,9 @@ import msgspec
 
 from app.client.calls.link import CONNECT_S, Link
 from app.client.errors import EngineGone, WrongVersion
+from app.client.stream import LineTooLongError, data_of
 from app.wire import API_VERSION
-from app.wire.events import SILENCE_S, Event, decode_event
+from app.wire.events import SILENCE_S, Event, Upsert, decode_event, decode_item
 from app.wire.nouns import EngineInfo
 from app.wire.settings import SettingState, SettingValue
 
@@ -60,15 +61,20 @@ class GeneralCalls(Link):
                     response.read()
                     raise self.error(response)
                 self.stream = response.extensions.get("network_stream")
-                for line in response.iter_lines():
-                    if line.startswith("data: "):
-                        yield self._decoded_event(line[6:])
+                for data in data_of(response.iter_bytes()):
+                    yield self._decoded_event(data)
+        except LineTooLongError as error:
+            raise self.misread(error) from error
         except (httpx.HTTPError, OSError) as error:
             raise self.gone(error) from error
         raise EngineGone(f"The engine at {self.url} has ended.")
 
-    def _decoded_event(self, text: str) -> Event:
+    def _decoded_event(self, data: bytes) -> Event:
         try:
-            return decode_event(text.encode())
+            event = decode_event(data)
+            if isinstance(event, Upsert):
+                # Whoever applies it cannot do anything about an item that is none.
+                decode_item(event)
         except msgspec.DecodeError as error:
             raise self.misread(error) from error
+        return event

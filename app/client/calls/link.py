@@ -11,6 +11,7 @@ import msgspec
 
 from app.client.errors import EngineGone, NeedsKey, WrongVersion
 from app.wire.errors import AppError, ErrorAnswer, ErrorCode
+from app.wire.reading import read_json
 
 if TYPE_CHECKING:
     # Imported by the functions that use it: the window would wait 45 ms for its first frame.
@@ -32,6 +33,8 @@ class Link:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # An engine on this computer must be reached whatever proxy the environment names.
         try:
+            # As a look-up of the name does later, where it is no error of the network.
+            httpx.URL(self.url).host.encode("idna")
             self.http = httpx.Client(
                 base_url=self.url,
                 headers=headers,
@@ -110,7 +113,7 @@ class Link:
     def decode(self, data: bytes, kind: type[_T]) -> _T:
         """Return JSON as `kind`. Raises WrongVersion for anything else."""
         try:
-            return msgspec.json.decode(data, type=kind)
+            return read_json(data, kind)
         except msgspec.DecodeError as error:
             raise self.misread(error) from error
 
@@ -124,7 +127,7 @@ class Link:
     def error(self, response: "httpx.Response") -> AppError:
         """Return the error that an answer of status 400 or more tells."""
         try:
-            body = msgspec.json.decode(response.content, type=ErrorAnswer).error
+            body = read_json(response.content, ErrorAnswer).error
             code = ErrorCode(body.code)
         except (msgspec.DecodeError, ValueError):
             return WrongVersion(f"{self.url} answered with status {response.status_code}.")

@@ -78,6 +78,11 @@ class Downloads:
         self._serving: asyncio.Task[None] | None = None
         self._clock: asyncio.Task[None] | None = None
 
+    @property
+    def problem(self) -> str:
+        """What is wrong with the list on the disk, in words."""
+        return self._journal.problem
+
     async def open(self) -> None:
         """Take up the list of the last run, and go on with what was under way."""
         for download in await self._journal.load():
@@ -187,6 +192,10 @@ class Downloads:
         self._pump()
         self._journal.save()
 
+    async def saved(self) -> None:
+        """Wait until the list as it is now is on disk, so that no death undoes what was said."""
+        await self._journal.saved()
+
     def _known(self, download_id: str) -> Entry:
         entry = self._queue.entries.get(download_id)
         if entry is None:
@@ -216,10 +225,11 @@ class Downloads:
         for entry in self._queue.in_line():
             opening = self._queue.opens_at(entry)
             if opening is not None:
+                place += 1
                 self._set(
                     entry,
                     state=DownloadState.WAITING,
-                    place=None,
+                    place=place,
                     waiting=f"Waits until {opening:%H:%M}",
                     retry_at=opening.timestamp(),
                 )

@@ -17,6 +17,11 @@ class Journal:
         self._saving: asyncio.Task[None] | None = None
         self._is_dirty = False
 
+    @property
+    def problem(self) -> str:
+        """What was wrong with the file when it was loaded, in words."""
+        return self._store.problem
+
     async def load(self) -> list[Download]:
         """Return the list as an earlier engine left it."""
         return await asyncio.to_thread(self._store.load)

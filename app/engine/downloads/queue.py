@@ -43,7 +43,12 @@ class Queue:
         if download_id not in line:
             return
         place = line.index(download_id)
-        targets = {MoveTo.TOP: 0, MoveTo.UP: max(0, place - 1), MoveTo.DOWN: place + 1}
+        targets = {
+            MoveTo.TOP: 0,
+            MoveTo.UP: max(0, place - 1),
+            MoveTo.DOWN: place + 1,
+            MoveTo.BOTTOM: len(line),
+        }
         line.insert(targets[to], line.pop(place))
         moved = iter([self.entries[name] for name in line])
         waiting = set(line)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from app import files
+
 _log = logging.getLogger("store")
 _T = TypeVar("_T")
 _VERSION = 1
@@ -43,6 +45,8 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._link: sqlite3.Connection | None = None
+        self.problem = ""
+        """The last trouble with the file, in words."""
 
     def work(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
         """Return what `job` returns; it runs in one transaction. Raises BusyError.
@@ -101,28 +105,36 @@ class Database:
         return link
 
     def _set_aside(self, reason: str) -> None:
-        aside = self._path.with_name(f"{self._path.name}.broken")
         try:
-            self._path.replace(aside)
-            for suffix in ("-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            aside = files.set_aside(self._path)
+            # What was not yet in the file itself belongs to it; the index can be made again.
+            with contextlib.suppress(FileNotFoundError):
+                _beside(self._path, "-wal").replace(_beside(aside, "-wal"))
+            _beside(self._path, "-shm").unlink(missing_ok=True)
         except OSError as error:
             self._use_memory(error.strerror or str(error))
             return
-        _log.warning(
-            "The history could not be read (%s); it begins anew, and the old file is kept as %s.",
-            reason, aside.name,
-        )  # fmt: skip
+        self._tell(
+            f"The history could not be read ({reason}); it begins anew, and the old file is kept "
+            f"as {aside.name}."
+        )
 
     def _use_memory(self, reason: str) -> None:
         self.close()
         self._link = _connect(":memory:")
         _create(self._link)
-        _log.warning(
+        self._tell(
             "The history of figures and requests is not saved until the engine's next start: "
-            "%s cannot be used (%s).",
-            self._path.name, reason,
-        )  # fmt: skip
+            f"{self._path.name} cannot be used ({reason})."
+        )
+
+    def _tell(self, sentence: str) -> None:
+        _log.warning("%s", sentence)
+        self.problem = sentence
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
 
 
 def _connect(place: str) -> sqlite3.Connection:

@@ -41,6 +41,11 @@ class History:
         self._sampled_at = 0.0
         self._pruned_at = 0.0
 
+    @property
+    def problem(self) -> str:
+        """The last trouble with the database, in words; the log has it already."""
+        return self._database.problem
+
     async def open(self) -> int:
         """Open the database and return the largest id of a request in it."""
         async with self._lock:

@@ -65,7 +65,7 @@ class Library:
         """Return what the last engine of this home found, to show until a scan is done. Blocks."""
         try:
             found = decode_scan(_result_file().read_bytes())
-        except (OSError, msgspec.DecodeError, RecursionError):
+        except (OSError, msgspec.DecodeError):
             return []
         return [m for m in found.models if m.problem is not None or _is_there(m.path)]
 
@@ -105,7 +105,8 @@ class Library:
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command(),
-                stdin=asyncio.subprocess.DEVNULL,
+                # Held open until the worker has ended: its end tells the worker that we are gone.
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 cwd=paths.program_root(),
@@ -127,11 +128,11 @@ class Library:
             _log.warning("model scan: %s", warning)
         self._told = set(result.warnings)
         self.places = result.places
-        await asyncio.to_thread(_remember, output)
+        await asyncio.to_thread(remember, output)
         return result
 
     def _command(self) -> list[str]:
-        command = [*self._worker, "--cache", str(self._cache)]
+        command = [*self._worker, "--owned", "--cache", str(self._cache)]
         command += ["--memory", str(paths.home() / "models.json")]
         for folder in self._folders():
             command += ["--folder", str(folder)]
@@ -146,7 +147,11 @@ class Library:
         """Return what the worker printed when it has ended; kill it on every other way out."""
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await process.communicate()
+                # Not communicate, which in later Pythons begins with the end of standard input.
+                output, errors, _ = await asyncio.gather(
+                    _read(process.stdout), _read(process.stderr), process.wait()
+                )
+                return output, errors
         except TimeoutError:
             raise _failure(f"it took longer than {self._deadline_s:.0f} s") from None
         finally:
@@ -157,11 +162,15 @@ class Library:
                 )
 
 
+async def _read(stream: asyncio.StreamReader | None) -> bytes:
+    return b"" if stream is None else await stream.read()
+
+
 def _result_file() -> Path:
     return paths.home() / "library.json"
 
 
-def _remember(result: bytes) -> None:
+def remember(result: bytes) -> None:
     """Write what was found. A disk that takes nothing costs the next engine a moment, no more."""
     try:
         if not _result_file().exists() or _result_file().read_bytes() != result:

@@ -9,16 +9,20 @@ from typing import Any, cast
 
 import msgspec
 import tomlkit
+from tomlkit.exceptions import TOMLKitError
 
 from app.engine.runtimes.base import Runtimes
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import Profile, ProfileDraft, ProfileFault
 from app.wire.options import check_options
 from app.wire.policy import POLICIES
+from app.wire.reading import quoted, read_toml
 
 SCHEMA = 1
 MAX_BYTES = 256 * 1024
 _NAME_LIMIT = 80
+_OURS = frozenset({"name", "model", "runtime", "options", "policy"})
+_SCATTERED = "its options are scattered; put them together below a line [options]"
 _PATH_LIMIT = 1024
 
 
@@ -30,11 +34,9 @@ def read(path: Path, runtimes: Runtimes) -> Profile:
         if len(data) > MAX_BYTES:
             raise AppError(f"{path.name} is larger than {MAX_BYTES // 1024} KB.")  # noqa: TRY301
         text = data.decode("utf-8")
-        return _profile(path, tomllib.loads(text), _revision(data), runtimes)
+        return _profile(path, read_toml(text), _revision(data), runtimes)
     except tomllib.TOMLDecodeError as error:
         fault = syntax_fault(error)
-    except RecursionError:
-        fault = ProfileFault("The file has too many levels of brackets.")
     except UnicodeDecodeError:
         fault = ProfileFault("The file is not UTF-8 text.", line=1)
     except OSError as error:
@@ -48,7 +50,7 @@ def read(path: Path, runtimes: Runtimes) -> Profile:
 def _profile(path: Path, table: dict[str, Any], revision: str, runtimes: Runtimes) -> Profile:
     schema = table.get("schema", SCHEMA)
     if not isinstance(schema, int) or schema > SCHEMA:
-        raise AppError(f"“schema” {schema!r} was written by a newer version of this app.")
+        raise AppError(f"“schema” {quoted(schema)} was written by a newer version of this app.")
     draft = checked(draft_of(table), runtimes)
     return Profile(
         id=path.stem,
@@ -108,6 +110,28 @@ def fill(document: Any, draft: ProfileDraft, name: str) -> None:
     _write_table(document, "policy", draft.policy)
 
 
+def rewritten(text: str, draft: ProfileDraft, name: str) -> str:
+    """Return a file's text with a checked draft in it; comments and unknown keys stay.
+
+    Raises ValueError for a text that cannot be changed without harm.
+    """
+    try:
+        content = tomlkit.parse(text)
+        fill(content, draft, name)
+        new_text = tomlkit.dumps(content)
+    except (TOMLKitError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        # TOMLKit loses its way in tables whose keys are scattered over the file.
+        raise ValueError(_SCATTERED) from error
+    table, before = read_toml(new_text), read_toml(text)
+    said = (table["name"], _sub_table(table, "options"), _sub_table(table, "policy"))
+    rest = {key: value for key, value in table.items() if key not in _OURS}
+    if said != (name, draft.options, draft.policy) or rest != {
+        key: value for key, value in before.items() if key not in _OURS
+    }:
+        raise ValueError(_SCATTERED)
+    return new_text
+
+
 def _sub_table(table: dict[str, Any], name: str) -> dict[str, Any]:
     value: Any = table.get(name, {})
     if not isinstance(value, dict):
@@ -163,8 +187,8 @@ def _written_name(text: str) -> str | None:
     """Return the name that a broken file has on a line of its own, before its first table."""
     head = re.split(r"^\s*\[", text, maxsplit=1, flags=re.MULTILINE)[0]
     for line in re.findall(r"^\s*name\s*=.*$", head, re.MULTILINE):
-        with contextlib.suppress(tomllib.TOMLDecodeError, AppError, RecursionError):
-            return clean_name(str(tomllib.loads(line)["name"]))
+        with contextlib.suppress(tomllib.TOMLDecodeError, AppError):
+            return clean_name(str(read_toml(line)["name"]))
     return None
 
 

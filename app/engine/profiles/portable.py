@@ -25,6 +25,7 @@ from app.wire.portable import (
     ImportPreview,
     ImportValue,
 )
+from app.wire.reading import read_toml
 
 _MOST = 200
 """Profiles in one file; more are no file of ours."""
@@ -75,13 +76,11 @@ def read_text(text: str) -> list[dict[str, Any]]:
     if len(text.encode("utf-8", "replace")) > document.MAX_BYTES:
         raise _unreadable(f"it is larger than {document.MAX_BYTES // 1024} KB")
     try:
-        content = tomllib.loads(text)
+        content = read_toml(text)
     except tomllib.TOMLDecodeError as error:
         fault = document.syntax_fault(error)
         where = f" (line {fault.line})" if fault.line else ""
         raise _unreadable(f"{fault.message.rstrip('.')}{where}") from error
-    except RecursionError as error:
-        raise _unreadable("it has too many levels of brackets") from error
     if "format" not in content and {"name", _MODEL} <= content.keys():
         return [content]
     version = content.get("version")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import tomlkit
-from tomlkit.exceptions import TOMLKitError
 
 from app import files, paths
 from app.engine.profiles import document
@@ -63,7 +62,8 @@ class ProfileStore:
         profile_id = _free_id(name, existing, self._folder)
         content = tomlkit.document()
         content["schema"] = document.SCHEMA
-        return self._write(profile_id, content, checked, name)
+        document.fill(content, checked, name)
+        return self._write(profile_id, tomlkit.dumps(content), name)
 
     def update(
         self, profile_id: str, draft: ProfileDraft, *, existing: Mapping[str, Profile]
@@ -85,10 +85,10 @@ class ProfileStore:
         name = self._checked_name(draft.name, existing, own_id=profile_id)
         checked = document.checked(draft, self.runtimes)
         try:
-            content = tomlkit.parse(path.read_text(encoding="utf-8"))
-        except (OSError, TOMLKitError) as error:
+            text = document.rewritten(path.read_text(encoding="utf-8"), checked, name)
+        except (OSError, ValueError) as error:
             raise _not_overwritten(path, str(error)) from error
-        return self._write(profile_id, content, checked, name)
+        return self._write(profile_id, text, name)
 
     def delete(self, profile_id: str) -> None:
         """Move the profile's file to the trash. Raises AppError when there is none."""
@@ -129,7 +129,8 @@ class ProfileStore:
             content["schema"] = document.SCHEMA
             draft = ProfileDraft("Demo", DEMO_ID, options={"max_tokens": 200, "temp": 0.7})
             content["demo"] = True
-            self._write(DEMO_ID, content, document.checked(draft, self.runtimes), draft.name)
+            document.fill(content, document.checked(draft, self.runtimes), draft.name)
+            self._write(DEMO_ID, tomlkit.dumps(content), draft.name)
 
     def _paths(self) -> list[Path]:
         # Hidden files are no profiles: macOS leaves `._name.toml` on foreign disks.
@@ -152,14 +153,11 @@ class ProfileStore:
                 )
         return name
 
-    def _write(
-        self, profile_id: str, content: tomlkit.TOMLDocument, draft: ProfileDraft, name: str
-    ) -> Profile:
-        document.fill(content, draft, name)
+    def _write(self, profile_id: str, text: str, name: str) -> Profile:
         path = self._path(profile_id)
         try:
             files.keep_version(path, paths.backups())
-            files.write_atomically(path, tomlkit.dumps(content))
+            files.write_atomically(path, text)
         except OSError as error:
             raise _store_failed(name, error) from error
         _log.info("profile %s saved", profile_id)

@@ -22,7 +22,13 @@ from app.engine.readers.programs import output_of
 _IOREG = ("/usr/sbin/ioreg", "-a", "-l", "-r", "-c", "IOAccelerator")
 # A call starts a process and prints about 150 entries; a server's share over 2 s is steadier too.
 _INTERVAL_S = 2.0
-_CREATOR = re.compile(r"pid (\d+)\b")
+_CREATOR = re.compile(r"pid ([0-9]{1,10})\b")
+_LARGEST = 2**63
+# What plistlib raises for a list that is broken in one way or another.
+_UNREADABLE = (
+    plistlib.InvalidFileException, ExpatError, ValueError, KeyError, IndexError, TypeError,
+    AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
 
 Table = Mapping[str, object]
 
@@ -38,8 +44,8 @@ class GpuFigures(msgspec.Struct, frozen=True):
 def parse_ioreg(data: bytes) -> GpuFigures:
     """Return the figures in the property list that `ioreg -a` prints; what is missing is absent."""
     try:
-        root: object = plistlib.loads(data)
-    except (plistlib.InvalidFileException, ExpatError, ValueError, KeyError, RecursionError):
+        root: object = plistlib.loads(data, fmt=plistlib.FMT_XML)
+    except _UNREADABLE:
         return GpuFigures()
     loads: list[float] = []
     nanoseconds: dict[int, int] = {}
@@ -52,7 +58,7 @@ def parse_ioreg(data: bytes) -> GpuFigures:
                 continue
             seen.add(entry_id)
         load = _table(entry.get("PerformanceStatistics")).get("Device Utilization %")
-        if isinstance(load, int | float):
+        if isinstance(load, int | float) and -_LARGEST < load < _LARGEST:
             loads.append(min(100.0, max(0.0, float(load))))
         pid, spent = _client(entry)
         if pid is not None and spent is not None:
@@ -81,7 +87,7 @@ def _client(entry: Table) -> tuple[int | None, int | None]:
         return None, None
     match = _CREATOR.match(creator)
     times = [_table(use).get("accumulatedGPUTime") for use in cast("list[object]", usage)]
-    known = [time for time in times if isinstance(time, int)]
+    known = [time for time in times if isinstance(time, int) and 0 <= time < _LARGEST]
     return (int(match[1]) if match else None), (sum(known) if known else None)
 
 

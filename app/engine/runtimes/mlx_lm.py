@@ -63,6 +63,7 @@ class MlxLm:
             version=python.versions.get("mlx-lm", ""),
             text=python.problem or python.text,
             unsupported=_unsupported(python),
+            python=python.name,
         )
 
     def command(self, profile: Profile, model: str) -> list[str]:

@@ -70,6 +70,17 @@ class Python(msgspec.Struct, frozen=True):
         parts = [f"{name} {self.versions[name]}" for name in _PACKAGES if name in self.versions]
         return " · ".join([*parts, f"Python {'.'.join(self.python.split('.')[:2])}"])
 
+    @property
+    def name(self) -> str:
+        """Which one it is, in a few words: `~/venv/bin/python3, mlx-lm 0.32.2`."""
+        place = self.program or "built in"
+        if self.program.startswith(f"{Path.home()}/"):
+            place = f"~{self.program.removeprefix(str(Path.home()))}"
+        if self.problem:
+            return f"{place}, which cannot be used"
+        version = self.versions.get("mlx-lm")
+        return f"{place}, mlx-lm {version}" if version else place
+
     def command(self) -> list[str]:
         """Return what runs our runner in it."""
         if not self.program:

@@ -15,7 +15,10 @@ _REST_S = 30.0
 
 def needs_start(server: Server) -> bool:
     """Return True for a server that does not come up by itself. Raises what made it fail."""
-    if server.state is ServerState.FAILED and time.time() - server.state_since < _REST_S:
+    is_fresh = time.time() - server.state_since < _REST_S
+    # A start that was refused for memory has loaded nothing, and memory comes free.
+    was_refused = server.failure is not None and server.failure.code is ErrorCode.NO_ROOM
+    if server.state is ServerState.FAILED and is_fresh and not was_refused:
         raise not_started(server)
     # A start now would also forget how often a server that backs off has crashed.
     return server.state in (ServerState.STOPPED, ServerState.STOPPING, ServerState.FAILED)

@@ -12,17 +12,22 @@ _LONGEST = 60
 """Characters of a text that a line can show."""
 
 
-def follow(started: Profile, server: Server, context: Context) -> tuple[Profile, dict[str, Any]]:
+def follow(
+    started: Profile, server: Server, context: Context, python: str
+) -> tuple[Profile, dict[str, Any]]:
     """Return the profile that a server runs with, and what of the server changes by its file.
 
-    Name and policy count at once; everything else waits for a restart.
+    Name and policy count at once; everything else waits for a restart. `python` is the one of the
+    settings when the server was started.
     """
     now = context.bus.profiles.get(started.id)
     if now is None or now.fault is not None:
         return started, {"pending": ()}
     runtime = context.runtimes.get(started.runtime)
     info = runtime.info if runtime is not None else None
-    lines = changes(started, now, info) if server.state.has_process else ()
+    lines: tuple[str, ...] = ()
+    if server.state.has_process:
+        lines = changes(started, now, info) + _python_change(started, now, info, python)
     running = msgspec.structs.replace(started, name=now.name, policy=now.policy)
     return running, {"pending": lines, "name": now.name}
 
@@ -42,6 +47,16 @@ def changes(started: Profile, now: Profile, runtime: RuntimeInfo | None) -> tupl
         if old != new:
             lines.append(change_text(row, _shown(old), _shown(new)))
     return tuple(lines)
+
+
+def _python_change(
+    started: Profile, now: Profile, runtime: RuntimeInfo | None, python: str
+) -> tuple[str, ...]:
+    """Return what a change of the settings means, for a profile that leaves the Python to them."""
+    names_one = any(profile.options.get("python") for profile in (started, now))
+    if runtime is None or names_one or runtime.python == python:
+        return ()
+    return (f"Python of the settings: {python} → {runtime.python}",)
 
 
 def _or_default(value: OptionValue | None, default: OptionValue | None) -> OptionValue | None:

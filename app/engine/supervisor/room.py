@@ -95,6 +95,19 @@ class Room:
             self._waiting.remove(waiter)
         self._memory.expect(profile.id, needed_bytes(shape))
 
+    async def shortage(self, profile: Profile) -> str:
+        """Return the arithmetic when the profile's server does not fit now, empty when it does."""
+        others = sum(self._others(profile.id).values()) + self._memory.foreign_bytes()
+        try:
+            shape = await self._planner.shape(profile, others_bytes=others)
+        except AppError:
+            # The start says what is wrong with the model, and shows it on the tile.
+            return ""
+        if not self._fits(shape, 0):
+            # Even alone its usual context is too long; then it gets what there is.
+            shape = ModelShape(shape.weights_bytes)
+        return "" if self._fits(shape, others) else self._planner.fit(shape, others).sentence
+
     async def make(
         self, profile: Profile, weights_bytes: int, is_wanted: Callable[[], bool]
     ) -> None:

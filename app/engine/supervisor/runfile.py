@@ -10,12 +10,14 @@ import secrets
 import signal
 import time
 from collections.abc import Collection
+from enum import Enum
 from pathlib import Path
 
 import msgspec
 import psutil
 
 from app import files, paths
+from app.wire.reading import read_json
 
 _log = logging.getLogger("server")
 ID_FLAG = "--run-id"
@@ -74,7 +76,7 @@ def reap_leftovers() -> list[str]:
     found: list[RunFile] = []
     for path in sorted(_folder().glob("*.json")):
         try:
-            record = msgspec.json.decode(path.read_bytes(), type=RunFile)
+            record = read_json(path.read_bytes(), RunFile)
         except (OSError, msgspec.DecodeError):
             record = None
         if record is not None and members(record):
@@ -86,23 +88,24 @@ def reap_leftovers() -> list[str]:
     return [record.server_id for record in found]
 
 
-def is_ours(record: RunFile) -> bool:
-    """Return True when the process still is the one that the file was written for."""
-    try:
-        process = psutil.Process(record.pid)
-        same_birth = abs(process.create_time() - record.created) < _CLOCK_SLACK_S
-        return same_birth and f"{ID_FLAG}={record.run_id}" in process.cmdline()
-    except psutil.Error:
-        return False
+class _Leader(Enum):
+    """What has the process id of a run file now."""
+
+    OURS = "ours"
+    ENDING = "ending"
+    """Most likely ours, and past every signal: it still gives its memory and its port back."""
+    GONE = "gone"
+    STRANGER = "stranger"
 
 
 def members(record: RunFile) -> list[psutil.Process]:
     """Return what still lives of a server's process group and is proved to be ours."""
     if not _group_exists(record.pid):
         return []
-    led_by_ours = is_ours(record)
-    if not led_by_ours and _lives(record.pid):
+    leader = _leader(record)
+    if leader is _Leader.STRANGER:
         return []
+    led_by_ours = leader is _Leader.OURS
     return [
         process
         for process in psutil.process_iter()
@@ -124,7 +127,7 @@ def end(*records: RunFile, patience_s: float) -> bool:
 
 def _wait_gone(records: Collection[RunFile], timeout_s: float) -> bool:
     deadline = time.monotonic() + timeout_s
-    while any(members(record) for record in records):
+    while any(members(r) or _leader(r) is _Leader.ENDING for r in records):
         if time.monotonic() > deadline:
             return False
         time.sleep(_LOOK_S)
@@ -149,13 +152,23 @@ def _group_exists(group: int) -> bool:
     return True
 
 
-def _lives(pid: int) -> bool:
+def _leader(record: RunFile) -> _Leader:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+        process = psutil.Process(record.pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return _Leader.GONE
+        if abs(process.create_time() - record.created) >= _CLOCK_SLACK_S:
+            return _Leader.STRANGER
+        words = process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return _Leader.GONE
     except psutil.Error:
-        return True
+        return _Leader.STRANGER
+    if f"{ID_FLAG}={record.run_id}" in words:
+        return _Leader.OURS
+    # A killed process loses its arguments first, and is no zombie until its memory is given back:
+    # half a second for 1.5 GB.
+    return _Leader.STRANGER if words else _Leader.ENDING
 
 
 def _is_member(process: psutil.Process, group: int) -> bool:

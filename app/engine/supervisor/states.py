@@ -5,7 +5,8 @@ from app.wire.nouns import ServerState
 _S = ServerState
 
 TRANSITIONS: dict[ServerState, frozenset[ServerState]] = {
-    _S.STOPPED: frozenset({_S.STARTING}),
+    # Failed without a start: it was refused.
+    _S.STOPPED: frozenset({_S.STARTING, _S.FAILED}),
     _S.STARTING: frozenset({_S.READY, _S.STOPPING, _S.STOPPED, _S.FAILED, _S.BACKING_OFF}),
     _S.READY: frozenset({_S.BUSY, _S.STALLED, _S.STOPPING, _S.FAILED, _S.BACKING_OFF}),
     _S.BUSY: frozenset({_S.READY, _S.STALLED, _S.STOPPING, _S.FAILED, _S.BACKING_OFF}),

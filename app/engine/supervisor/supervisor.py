@@ -24,7 +24,7 @@ from app.gateway.directory import Served, Upstream
 from app.wire.child import RunnerStats
 from app.wire.errors import AppError, ErrorCode
 from app.wire.events import MachineSample, SampleValues
-from app.wire.nouns import Profile, Server, ServerState
+from app.wire.nouns import Failure, Profile, Server, ServerState
 from app.wire.plan import StartPlan
 from app.wire.policy import idle_stop_s, policy_flag
 
@@ -160,6 +160,14 @@ class Supervisor:
                 return upstream
         raise demand.not_started(server)
 
+    async def shortage(self, profile_id: str) -> str:
+        """Return why a profile's server does not fit the memory now, empty when it does."""
+        return await self._room.shortage(self._usable(profile_id))
+
+    def refuse(self, profile_id: str, failure: Failure) -> None:
+        """Show on the profile's tile why it is not started. Raises AppError."""
+        self._task_for(profile_id).refuse(failure)
+
     async def plan(self, profile_id: str, context: int | None) -> StartPlan:
         """Return what a start would take of the memory now; context in tokens. Raises AppError."""
         return await self._planner.plan(self._usable(profile_id), context, self._idle)
@@ -262,10 +270,6 @@ class Supervisor:
         return msgspec.structs.replace(
             launch, argv=[*launch.argv, *more], env=launch.env | budget.environment(planned)
         )
-
-    def has_room(self, profile: Profile, weights_bytes: int) -> bool:
-        """Return whether the weights of a profile fit beside the servers that run."""
-        return not self._plan(profile, weights_bytes).is_short
 
     def _plan(self, profile: Profile, weights_bytes: int) -> budget.Budget:
         others = [

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,11 @@ from app.engine.supervisor import (
     probe,
     reasons,
     release,
-    runfile,
     states,
 )
 from app.engine.supervisor.context import Context
 from app.engine.supervisor.life import Life
+from app.engine.supervisor.order import make_order
 from app.engine.supervisor.watchdog import Verdict, Watchdog
 from app.wire.child import (
     ChildEvent,
@@ -49,6 +48,7 @@ class ServerTask:
     def __init__(self, profile: Profile, context: Context, log: Path) -> None:
         self._context = context
         self._profile = profile
+        self._python = ""
         self.log = log
         self.token = ""
         self.server = Server(
@@ -77,6 +77,11 @@ class ServerTask:
         if not self.server.state.has_process:
             self._become(ServerState.STARTING, phase=Phase.SPAWNING, failure=None, stop_reason="")
             self._wake.set()
+
+    def refuse(self, failure: Failure) -> None:
+        """Say on its tile why it is not started, unless something goes on already."""
+        if not self.server.state.is_active:
+            self._fail(failure)
 
     def request_stop(self, *, force: bool = False, reason: str = "") -> None:
         """Make sure that it does not run; a start that is under way is given up.
@@ -138,7 +143,9 @@ class ServerTask:
             self._tell_released(release.while_ending(held, held - int(memory), less_used))
         if self.server.state is ServerState.STARTING or self.server.state.serves:
             self._memory, self._used_before = int(memory or 0), used
-        self._profile, fields = pending.follow(self._profile, self.server, self._context)
+        self._profile, fields = pending.follow(
+            self._profile, self.server, self._context, self._python
+        )
         self._update(**fields)
         if self.server.phase is Phase.LOADING and self._life is not None:
             self._update(progress=self._life.loaded_share(self._memory))
@@ -171,8 +178,9 @@ class ServerTask:
         self._ending = self._loaded = False
         self._problem = self._ready_since = None
         try:
-            launch, deadline_s = await asyncio.to_thread(self._prepare)
-            launch = await self._context.admit(self._profile, launch)
+            order = await asyncio.to_thread(make_order, self.server, self.log, self._context)
+            self._profile, self.token, self._python = order.profile, order.token, order.python
+            launch = await self._context.admit(order.profile, order.launch)
             if not self._wanted:
                 return
             life = await Life.begin(launch, self._take)
@@ -192,7 +200,7 @@ class ServerTask:
             model=self._profile.model, started_at=time.time(), ready_at=None, pid=None, port=None,
             progress=None, next_try_at=None, held_bytes=None, released_bytes=None, pending=(),
         )  # fmt: skip
-        timer = asyncio.get_running_loop().call_later(deadline_s, self._give_up_start)
+        timer = asyncio.get_running_loop().call_later(order.deadline_s, self._give_up_start)
         try:
             await life.run()
         finally:
@@ -204,24 +212,6 @@ class ServerTask:
             self._conclude_stop()
         else:
             self._conclude_crash(await asyncio.to_thread(self._why, life.exit))
-
-    def _prepare(self) -> tuple[preflight.Launch, float]:
-        context = self._context
-        profile = context.bus.profiles.get(self.server.id)
-        if profile is None or profile.fault is not None:
-            raise AppError(
-                f"The profile of “{self.server.name}” cannot be used any more.",
-                code=ErrorCode.PROFILE_BROKEN,
-            )
-        self._profile = profile
-        folder = preflight.resolve_model(profile.model, context.bus.models, context.cache)
-        logfiles.begin(self.log)
-        self.token = secrets.token_urlsafe(24)
-        launch = preflight.make_launch(
-            profile, context.runtimes[profile.runtime], folder,
-            token=self.token, log=self.log, run_id=runfile.new_run_id(),
-        )  # fmt: skip
-        return launch, preflight.start_deadline_s(folder)
 
     def _take(self, event: ChildEvent) -> None:
         match event:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Generator
 from pathlib import Path
@@ -11,12 +10,15 @@ from pathlib import Path
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import WeakFileLock
 
+from app import files as documents
 from app.worker.download.plan import Plan, PlannedFile
 
 PARTIAL = ".mmm.incomplete"
 """Ends in what the hub library takes for an unfinished file, so that its tools see and count it."""
 STATE = ".mmm.state.incomplete"
 _LOCK_WAIT_S = 0.05
+_WRITE_S = 0.5
+"""No write of a ref takes so long; a killed worker's next try comes later."""
 _ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -70,7 +72,11 @@ class RepoCache:
             for suffix in (PARTIAL, STATE):
                 (self.blobs / f"{file.etag}{suffix}").unlink(missing_ok=True)
         if revision != plan.commit:
-            _write_ref(self.folder / "refs" / revision, plan.commit)
+            ref = self.folder / "refs" / revision
+            # The hub library takes whatever is there for a ref, also what a killed write has left.
+            documents.sweep_temporaries(ref.parent, older_than_s=_WRITE_S)
+            # To the disk before its name: an empty one would hide the model after a power cut.
+            documents.write_atomically(ref, plan.commit)
         return self._snapshots / plan.commit
 
     def discard(self) -> None:
@@ -117,10 +123,3 @@ class RepoCache:
                 blob.replace(pointer)
             else:
                 shutil.copyfile(blob, pointer)
-
-
-def _write_ref(path: Path, commit: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-    temporary.write_text(commit, encoding="ascii")
-    temporary.replace(path)

@@ -13,6 +13,7 @@ import msgspec
 
 from app import paths
 from app.wire.hub import CacheShape
+from app.wire.reading import read_json
 from app.worker.files import Table
 from app.worker.hub import probe
 from app.worker.hub.formula import cache_shape
@@ -64,7 +65,7 @@ class Shapes:
     def _answer(self, config: Table, *, patience_s: float) -> dict[str, Any]:
         try:
             line = msgspec.json.encode(config)
-        except (TypeError, ValueError, msgspec.MsgspecError):
+        except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
             return {}
         with self._lock:
             if (known := self._known.get(line)) is not None:
@@ -115,7 +116,7 @@ class Shapes:
             process.stdin.flush()
             answer = _line(process, _ANSWER_S)
             if answer:
-                return msgspec.json.decode(answer, type=dict[str, Any])
+                return read_json(answer, dict[str, Any])
         except (OSError, ValueError, msgspec.DecodeError) as error:
             _log.info("the probe gave no answer: %s", error)
         # Out of time, out of memory, or out of step with its answers: the next one starts clean.

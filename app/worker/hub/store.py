@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from app.wire.hub import HubDetails, HubModel
+from app.wire.reading import read_json
 
 _log = logging.getLogger("hub")
 _VERSION = 1
@@ -70,7 +71,7 @@ class Store:
                 return None
             try:
                 row = self._db.execute(query, values).fetchone()
-                return msgspec.json.decode(row[0], type=HubDetails) if row else None
+                return read_json(row[0], HubDetails) if row else None
             except sqlite3.Error as error:
                 self._give_up(error)
             except (msgspec.DecodeError, TypeError) as error:

@@ -53,7 +53,7 @@ def model_in(
     place = str(folder)
     listing = list_folder(place)
     names = Names(place, author, folder.name, source)
-    return find(place, listing.stamp, names, memory, lambda: read_model(place, listing))
+    return find(place, listing.stamp(), names, memory, lambda: read_model(place, listing))
 
 
 def _model_in(folder: Path, depth: int, memory: Memory) -> Found | None:

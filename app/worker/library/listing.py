@@ -20,8 +20,12 @@ class Listing(msgspec.Struct, frozen=True):
     """Of all files at and below the folder; what is there under two names counts once."""
     modified_at: float
     """The newest time of a file, seconds since the epoch."""
-    stamp: str
-    """Another one when any of `files` is new, gone, or changed in size or time."""
+    marks: tuple[tuple[str, int, int], ...]
+    """Name, bytes and time in nanoseconds of each of `files`."""
+
+    def stamp(self) -> str:
+        """Return another text when any of `files` is new, gone, or changed in size or time."""
+        return _digest(repr(sorted(self.marks)))
 
 
 def list_folder(folder: str) -> Listing:
@@ -48,9 +52,7 @@ def list_folder(folder: str) -> Listing:
     for status in _statuses_below(below):
         sizes[status.st_dev, status.st_ino] = status.st_size
         newest = max(newest, status.st_mtime_ns)
-    marks.sort()
-    stamp = blake2b(repr(marks).encode(errors="replace"), digest_size=12).hexdigest()
-    return Listing(files, sum(sizes.values()), newest / 1e9, stamp)
+    return Listing(files, sum(sizes.values()), newest / 1e9, tuple(marks))
 
 
 def link_stamp(folder: str, blobs: list[str]) -> str:
@@ -69,8 +71,11 @@ def link_stamp(folder: str, blobs: list[str]) -> str:
             else:
                 marks.append((entry.name, entry.inode(), -2))
     marks.sort()
-    text = f"{marks} {sorted(blobs)}".encode(errors="replace")
-    return blake2b(text, digest_size=12).hexdigest()
+    return _digest(f"{marks} {sorted(blobs)}")
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(errors="replace"), digest_size=12).hexdigest()
 
 
 @contextlib.contextmanager

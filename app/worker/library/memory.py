@@ -9,6 +9,7 @@ import msgspec
 
 from app import __version__, files
 from app.wire.nouns import Model
+from app.wire.reading import read_json
 
 _FORMAT = 2
 
@@ -83,8 +84,8 @@ class Memory:
         if self._path is None:
             return {}
         try:
-            document = msgspec.json.decode(self._path.read_bytes(), type=_Document)
-        except (OSError, msgspec.DecodeError, RecursionError):
+            document = read_json(self._path.read_bytes(), _Document)
+        except (OSError, msgspec.DecodeError):
             return {}
         return document.entries if document.reader == self._reader else {}
 

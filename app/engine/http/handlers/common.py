@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from app.engine.http.state import State
 from app.wire.errors import AppError, ErrorCode
+from app.wire.reading import read_json
 
 _T = TypeVar("_T")
 _MAX_BODY = 1024 * 1024
@@ -36,12 +37,11 @@ async def read_body(request: Request, kind: type[_T]) -> _T:
     except ClientDisconnect:
         raise AppError("The client hung up.", code=ErrorCode.BAD_REQUEST) from None
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = str(error)
-    except RecursionError:
-        reason = "it has too many levels of brackets"
-    raise AppError(f"The request's body does not work: {reason}.", code=ErrorCode.BAD_REQUEST)
+        return read_json(data, kind)
+    except msgspec.DecodeError as error:
+        raise AppError(
+            f"The request's body does not work: {error}.", code=ErrorCode.BAD_REQUEST
+        ) from error
 
 
 def read_number(request: Request, name: str, default: float, maximum: float) -> float:

@@ -22,12 +22,17 @@ async def add_download(request: Request) -> Response:
 
 async def pause_download(request: Request) -> Response:
     """Pause a download."""
-    return json_answer(state_of(request).downloads.pause(request.path_params["id"]), 202)
+    downloads = state_of(request).downloads
+    paused = downloads.pause(request.path_params["id"])
+    await downloads.saved()
+    return json_answer(paused, 202)
 
 
 async def pause_downloads(request: Request) -> Response:
     """Pause all downloads."""
-    state_of(request).downloads.pause_all()
+    downloads = state_of(request).downloads
+    downloads.pause_all()
+    await downloads.saved()
     return Response(status_code=202)
 
 
@@ -40,7 +45,10 @@ async def resume_downloads(request: Request) -> Response:
 async def move_download(request: Request) -> Response:
     """Move a queued download in the queue."""
     wanted = await read_body(request, MoveRequest)
-    return json_answer(state_of(request).downloads.move(request.path_params["id"], wanted.to))
+    downloads = state_of(request).downloads
+    moved = downloads.move(request.path_params["id"], wanted.to)
+    await downloads.saved()
+    return json_answer(moved)
 
 
 async def resume_download(request: Request) -> Response:
@@ -60,4 +68,5 @@ async def remove_download(request: Request) -> Response:
         raise AppError("keep must be true or false.", code=ErrorCode.BAD_REQUEST)
     downloads = state_of(request).downloads
     downloads.remove(request.path_params["id"], keep_partial=keep == "true")
+    await downloads.saved()
     return Response(status_code=204)
