@@ -1,14 +1,12 @@
 """The app's tile in the Dock of macOS: how far the downloads are. Does nothing elsewhere."""
 
-import ctypes
-import ctypes.util
 import logging
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from PySide6.QtGui import QGuiApplication
 
+from app.gui.objc import runtime
 from app.wire.nouns import Download
 
 _log = logging.getLogger("gui")
@@ -58,21 +56,12 @@ def _cocoa_writer() -> Callable[[str], None]:
 
     Qt has a badge for a number only. Raises OSError or AttributeError without Objective-C.
     """
-    objc = ctypes.CDLL(ctypes.util.find_library("objc"))
-    objc.objc_getClass.restype = objc.sel_registerName.restype = ctypes.c_void_p
-    objc.objc_getClass.argtypes = objc.sel_registerName.argtypes = [ctypes.c_char_p]
-
-    def send(target: Any, selector: str, *arguments: Any) -> Any:
-        kinds = [ctypes.c_char_p if isinstance(a, bytes) else ctypes.c_void_p for a in arguments]
-        # The address of the function, called with its true kinds of arguments: on arm64 a call
-        # that leaves them open passes them in the wrong place.
-        kind = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, *kinds)
-        call = ctypes.cast(objc.objc_msgSend, kind)
-        return call(target, objc.sel_registerName(selector.encode()), *arguments)
+    language = runtime()
+    application = language.kind("NSApplication")
 
     def write(text: str) -> None:
-        app = send(objc.objc_getClass(b"NSApplication"), "sharedApplication")
-        label = send(objc.objc_getClass(b"NSString"), "stringWithUTF8String:", text.encode())
-        send(send(app, "dockTile"), "setBadgeLabel:", label)
+        app = language.send(application, "sharedApplication")
+        tile = language.send(app, "dockTile")
+        language.send(tile, "setBadgeLabel:", language.text(text))
 
     return write

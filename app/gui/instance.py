@@ -87,7 +87,7 @@ def _targets_in(message: bytes) -> list[str]:
     """Return what a message asks to open; nothing for a message that is not ours."""
     try:
         wanted: object = json.loads(message or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         _log.warning("a message of another start cannot be read")
         return []
     listed: object = cast("dict[str, object]", wanted).get("open") if _is_table(wanted) else None

@@ -60,8 +60,15 @@ def is_profile_file(text: str) -> bool:
 
 
 def absolute(text: str) -> str:
-    """Return a link as it is and the path of a file from the root, for a program elsewhere."""
-    return text if is_link(text) else str(Path(text).expanduser().absolute())
+    """Return a link as it is and the path of a file from the root, for a program elsewhere.
+
+    Desktops of Linux hand files over as `file:` addresses.
+    """
+    if is_link(text):
+        return text
+    if text.startswith("file:///"):
+        text = unquote(text.removeprefix("file://"))
+    return str(Path(text).expanduser().absolute())
 
 
 def parse_link(text: str) -> Link:

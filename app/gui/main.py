@@ -25,6 +25,7 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 from app import __version__, environment, logs, paths
+from app.ending import BadEnd, Ending
 from app.gui.instance import SingleInstance
 from app.gui.links import absolute, is_link, is_profile_file
 from app.gui.main_window import MainWindow
@@ -104,7 +105,8 @@ def _run(options: argparse.Namespace, crash_file: TextIO) -> int:
     instance = SingleInstance()
     if not instance.claim(options.targets):
         return 0
-    window = MainWindow(options.engine)
+    ending = Ending("app")
+    window = MainWindow(options.engine, bad_end=_begin(ending))
     window.open_targets(options.targets)
     instance.raise_wanted.connect(window.come_to_front)
     instance.open_wanted.connect(window.open_targets)
@@ -115,13 +117,33 @@ def _run(options: argparse.Namespace, crash_file: TextIO) -> int:
     _collect_in_gui_thread(app)
     window.show()
     status = app.exec()
-    instance.release()
     if window.parts is not None and not window.parts.session.join():
         # A QThread that is destroyed while it runs aborts the process; its stack tells why.
         faulthandler.dump_traceback(crash_file, all_threads=True)
         logging.shutdown()
         os._exit(status or 1)
+    # In this order: the next app must not take the note for that of a crash.
+    _end(ending)
+    instance.release()
     return status
+
+
+def _begin(ending: Ending) -> BadEnd | None:
+    try:
+        bad = ending.begin(os.getpid())
+    except OSError as error:
+        _log.warning("it cannot be noted that the app runs: %s", error)
+        return None
+    if bad is not None:
+        _log.warning("the last run, process %d, did not end properly: %s", bad.pid, bad.cause.value)
+    return bad
+
+
+def _end(ending: Ending) -> None:
+    try:
+        ending.end()
+    except OSError as error:
+        _log.warning("the note that the app ran cannot be removed: %s", error)
 
 
 def _quit_on_signals(app: QApplication, window: MainWindow) -> None:

@@ -47,10 +47,10 @@ class Series:
         """
         self._latest = values
         self._times.append(at)
-        for name in self._rings.keys() | values.keys():
-            ring = self._rings.get(name)
-            if ring is None:
-                ring = self._rings[name] = deque([nan] * HISTORY, maxlen=HISTORY)
+        rings = self._rings
+        for name in values.keys() - rings.keys():
+            rings[name] = deque([nan] * HISTORY, maxlen=HISTORY)
+        for name, ring in rings.items():
             value = values.get(name)
             ring.append(nan if value is None else value)
 

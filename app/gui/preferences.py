@@ -2,11 +2,11 @@
 
 import logging
 import os
-import tomllib
 from pathlib import Path
 
 from app import files, paths
 from app.wire.errors import AppError, ErrorCode
+from app.wire.reading import read_toml
 from app.wire.settings import BY_NAME, SETTINGS, Scope, SettingState, SettingValue, parse_setting
 
 _log = logging.getLogger("gui")
@@ -44,7 +44,7 @@ class Preferences:
 
     def _read(self) -> dict[str, object]:
         try:
-            return tomllib.loads(self._path.read_text(encoding="utf-8"))
+            return read_toml(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:

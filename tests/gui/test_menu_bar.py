@@ -1,7 +1,7 @@
 """The menu-bar extra: what its menu says, what it asks for, and that it stays put while open."""
 
 import pytest
-from panel_kit import FIGURES, Engine, server
+from panel_kit import FIGURES, Engine, many, server
 from PySide6.QtCore import QPoint
 from PySide6.QtGui import QAction, QImage
 from PySide6.QtWidgets import QMenu
@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from app.gui.main_window import menu_bar
 from app.gui.main_window.menu_bar import Mark, MenuBarExtra, icon, mark_for
 from app.gui.mirror import LinkState
-from app.wire.nouns import Failure, Phase, Profile, ServerState
+from app.wire.nouns import Failure, Phase, Profile, Server, ServerState
 
 EVERY_STATE = list(ServerState)
 
@@ -192,3 +192,25 @@ def test_desktop_without_tray_gets_no_icon_and_no_error(qtbot: QtBot) -> None:
     extra.set_shown(shown=True)
     assert not extra.is_shown
     extra.set_shown(shown=False)
+
+
+def test_many_servers_that_arrive_cost_a_step_each(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine()
+    extra = extra_of(engine)
+    shown: list[str] = []
+    show = menu_bar.ServerMenu.show_server
+
+    def count(
+        menu: menu_bar.ServerMenu, one: Server, speed: float | None, *, is_live: bool
+    ) -> None:
+        shown.append(one.id)
+        show(menu, one, speed, is_live=is_live)
+
+    monkeypatch.setattr(menu_bar.ServerMenu, "show_server", count)
+    for one in many(50):
+        engine.put(one)
+    assert len(shown) == 50
+    qtbot.waitUntil(lambda: texts(extra.menu)[0] == "50 servers")
+    assert entry(extra.menu, "Server 49").isVisible()

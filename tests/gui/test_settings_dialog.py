@@ -241,7 +241,14 @@ def test_about_names_version_and_licences_and_closes(qtbot: QtBot, mode: str) ->
     qtbot.addWidget(dialog)
     dialog.show()
     assert __version__ in texts(dialog)
-    for word in ("Qt and PySide6", "LGPL 3", "MLX and mlx-lm", "Lucide icons", "pyqtgraph"):
+    for word in (
+        "Qt and PySide6",
+        "LGPL 3",
+        "MLX and mlx-lm",
+        "Lucide icons",
+        "pyqtgraph",
+        "zeroconf",
+    ):
         assert word in texts(dialog)
     assert not dialog.grab().isNull()
     qtbot.mouseClick(button(dialog, "Close"), LEFT)

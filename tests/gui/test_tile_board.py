@@ -4,6 +4,7 @@ from math import isnan
 
 import pytest
 from panel_kit import (
+    CODER,
     FIGURES,
     GIB,
     LEFT,
@@ -20,6 +21,7 @@ from PySide6.QtWidgets import QApplication, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 from test_servers_panel import Paints
 
+from app.gui.panels.compact_row import CompactRow
 from app.gui.panels.servers_panel import ServersPanel
 from app.gui.panels.tile_base import MenuWish
 from app.gui.panels.tile_board import ROWS_FROM, TOOLS_FROM
@@ -441,3 +443,31 @@ def test_new_tile_fades_in_unless_motion_is_reduced(qtbot: QtBot) -> None:
 
 def _veils(tile: QWidget) -> list[QWidget]:
     return [w for w in tile.findChildren(QWidget) if type(w).__name__ == "_Veil"]
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_server_that_stopped_by_itself_says_why(qtbot: QtBot, rows: bool) -> None:
+    reason = "Stopped after 5 min without a request."
+    engine = Engine(server(state=ServerState.STOPPED, stop_reason=reason))
+    panel = panel_of(qtbot, engine, rows=rows)
+    item = panel.tile("coding")
+    assert item is not None
+    shown = item.text("model") if isinstance(item, CompactRow) else item.model_label.text()
+    assert shown == reason
+    assert item.accessibleDescription() == reason
+    engine.put(server())
+    shown = item.text("model") if isinstance(item, CompactRow) else item.model_label.text()
+    assert shown == CODER.rpartition("/")[2]
+
+
+def test_server_that_found_no_room_says_so_and_start_asks_first(qtbot: QtBot) -> None:
+    failure = Failure(ErrorCode.NO_ROOM, "It was not started with the app.", "9.0 of 8.0 GB.")
+    engine = Engine(server(state=ServerState.FAILED, failure=failure))
+    panel = panel_of(qtbot, engine)
+    tile = tile_of(panel)
+    assert tile.pill.text() == "Not started"
+    assert tile.failure_box.text() == "It was not started with the app.\n9.0 of 8.0 GB."
+    assert tile.button_texts() == ["Start…", "Dismiss"]
+    with qtbot.waitSignal(panel.start_requested, timeout=1000) as asked:
+        qtbot.mouseClick(button(tile, "Start…"), LEFT)
+    assert asked.args == ["coding"]

@@ -133,6 +133,9 @@ def test_bugfix_02_app_that_is_killed_leaves_no_engine_and_no_servers(
     assert status == (-9 if number is signal.SIGKILL else 0)
     assert wait_until(lambda: all(is_gone(p) for p in processes), END_S), processes
     assert list((own_home / "run").glob("*.json")) == []
+    # The engine below an app that was killed has ended in order, the app has not.
+    left = [path.name for path in (own_home / "run").glob("*.alive")]
+    assert left == (["app.alive"] if number is signal.SIGKILL else [])
 
 
 def test_engine_that_is_killed_leaves_figures_and_is_started_again(

@@ -289,10 +289,10 @@ def post_json(url: str, body: object) -> dict[str, Any]:
 
 
 @contextmanager
-def open_window(url: str | None = None) -> Iterator[MainWindow]:
+def open_window(url: str | None = None, **options: Any) -> Iterator[MainWindow]:
     """Show a window as the app does, and end it and its engine in order."""
     app = make_application()
-    window = MainWindow(url)
+    window = MainWindow(url, **options)
     ended: list[bool] = []
     window.closed.connect(lambda: ended.append(True))
     # As in the app: a collection in a worker would destroy widgets there.

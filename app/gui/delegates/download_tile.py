@@ -15,7 +15,7 @@ from PySide6.QtCore import (
     Signal,
 )
 from PySide6.QtGui import QFontMetricsF, QMouseEvent, QPainter, QPen
-from PySide6.QtWidgets import QAbstractItemView, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from app.gui.guarded import guarded
 from app.gui.models import download_text
@@ -43,6 +43,15 @@ class DownloadAction(Enum):
     RESUME = "resume"
     RETRY = "retry"
     CANCEL = "cancel"
+    MOVE_TOP = "move_top"
+    MOVE_UP = "move_up"
+    MOVE_DOWN = "move_down"
+    MOVE_BOTTOM = "move_bottom"
+    PAUSE_ALL = "pause_all"
+    """This and the next are about all downloads, whichever was asked."""
+    RESUME_ALL = "resume_all"
+    INSPECT = "inspect"
+    COPY_ID = "copy_id"
 
 
 _FACES: Final = {
@@ -104,11 +113,8 @@ class DownloadTile(QStyledItemDelegate):
             return
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        t = theme()
         tile = _tile_rect(option)
-        painter.setPen(QPen(t.color("line"), 1))
-        painter.setBrush(t.color("card"))
-        painter.drawRoundedRect(tile.adjusted(0.5, 0.5, -0.5, -0.5), 10, 10)
+        _paint_ground(painter, tile, option)
         first, cancel = self.button_rects(option)
         self._paint_name(painter, tile, download)
         self._paint_bar(painter, tile, first.left() - 12, download)
@@ -222,6 +228,18 @@ class DownloadTile(QStyledItemDelegate):
             _FACES[action], t.color("tx").name(), _ICON, self._view.devicePixelRatioF()
         )
         painter.drawPixmap(rect.center() - QPointF(_ICON / 2, _ICON / 2), picture)
+
+
+def _paint_ground(painter: QPainter, tile: QRectF, option: QStyleOptionViewItem) -> None:
+    is_chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+    has_focus = bool(option.state & QStyle.StateFlag.State_HasFocus)
+    border = "acc" if is_chosen or has_focus else "line"
+    width = 2.0 if has_focus else 1.0
+    painter.setPen(QPen(theme().color(border), width))
+    painter.setBrush(theme().color("card"))
+    inset = width / 2
+    inner = tile.adjusted(inset, inset, -inset, -inset)
+    painter.drawRoundedRect(inner, 10 - inset, 10 - inset)
 
 
 def _tile_rect(option: QStyleOptionViewItem) -> QRectF:

@@ -30,6 +30,7 @@ _CREDITS: Final = (
     ("Starlette and Uvicorn", "BSD"),
     ("HTTPX2 and msgspec", "BSD"),
     ("psutil", "BSD"),
+    ("zeroconf", "LGPL 2.1"),
     ("keyring, platformdirs, TOML Kit", "MIT"),
     ("Lucide icons", "ISC and MIT"),
 )

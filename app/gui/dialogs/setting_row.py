@@ -71,6 +71,10 @@ class FormRow(QWidget):
         if not control.accessibleName():
             control.setAccessibleName(self._label.text())
         control.setAccessibleDescription(self._note.text())
+        if isinstance(control, QComboBox) and (field := control.lineEdit()) is not None:
+            # The keyboard is in this field, so a reader hears its name and not the box's.
+            field.setAccessibleName(control.accessibleName())
+            field.setAccessibleDescription(self._note.text())
         if isinstance(control, Switch):
             # Its focus ring hangs over the margin; the switch itself ends with the other controls.
             self._box.setContentsMargins(_PAD, 12, _PAD - RING, 12)

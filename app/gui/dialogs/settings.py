@@ -1,6 +1,6 @@
 """The settings window, made from the settings table: every change counts at once."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Final
 
@@ -60,9 +60,12 @@ class SettingsDialog(QDialog):
         *,
         key_note: str = "",
         has_key: bool = False,
+        without: Collection[str] = (),
     ) -> None:
+        """Show all settings but those that are named in `without`."""
         super().__init__(parent)
         self.setObjectName("settings")
+        self._without = without
         self._rows: dict[str, SettingRow] = {}
         self._boxes: list[QVBoxLayout] = []
         self._tabs = QButtonGroup(self)
@@ -121,7 +124,7 @@ class SettingsDialog(QDialog):
     def _make_page(self, title: str) -> QWidget:
         rows: list[QWidget] = []
         for setting in SETTINGS:
-            if setting.page == title:
+            if setting.page == title and setting.name not in self._without:
                 row = SettingRow(setting)
                 row.chosen.connect(partial(self._on_chosen, setting.name))
                 self._rows[setting.name] = row

@@ -56,6 +56,9 @@ MENUS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("run_model", "Run selected model", "Ctrl+Shift+Return"),
             Command("download", "Download selected model", "Ctrl+D"),
             Command("rescan", "Look for models again", "Ctrl+Shift+F"),
+            SEPARATOR,
+            Command("pause_downloads", "Pause all downloads"),
+            Command("resume_downloads", "Resume all downloads"),
         ),
     ),
     (

@@ -12,6 +12,7 @@ from PySide6.QtCore import (
     QPointF,
     QRectF,
     Qt,
+    QTimer,
     Signal,
     SignalInstance,
 )
@@ -22,7 +23,8 @@ from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 from app import paths
 from app.gui import format as fmt
 from app.gui.mirror import LinkState, Mirror
-from app.gui.panels.tile_text import no_engine, status
+from app.gui.models.server_state import status
+from app.gui.panels.tile_text import no_engine
 from app.wire.nouns import Server, ServerState
 
 IS_MAC: Final = sys.platform == "darwin"
@@ -68,6 +70,9 @@ class MenuBarExtra(QObject):
         self._is_open = False
         self._servers: dict[str, ServerMenu] = {}
         self._starts: list[QAction] = []
+        self._late = QTimer(self)
+        self._late.setSingleShot(True)
+        self._late.timeout.connect(self._refresh_rest)
         self.tray: QSystemTrayIcon | None = None
         self.menu = QMenu()
         # Figures come and go while it is open; its edge stays where it is.
@@ -84,7 +89,7 @@ class MenuBarExtra(QObject):
         self._add(self.tr("Quit"), self.quit_requested)
         self.menu.aboutToShow.connect(self._on_open)
         self.menu.aboutToHide.connect(self._on_closed)
-        mirror.server_changed.connect(self._refresh)
+        mirror.server_changed.connect(self._on_server_changed)
         mirror.server_removed.connect(self._refresh)
         mirror.profiles_changed.connect(self._refresh)
         mirror.link_changed.connect(self._refresh)
@@ -129,9 +134,19 @@ class MenuBarExtra(QObject):
     def _on_sampled(self, _samples: object) -> None:
         if self._is_open:
             self._refresh_servers()
+            self._show_summary()
+
+    def _on_server_changed(self, server: Server) -> None:
+        self._show_server(server)
+        # Many servers may change at once, and the rest looks at all of them each time.
+        self._late.start(0)
 
     def _refresh(self, _changed: object = None) -> None:
         self._refresh_servers()
+        self._refresh_rest()
+
+    def _refresh_rest(self) -> None:
+        self._show_summary()
         # Under the pointer nothing may appear or go.
         if not self._is_open:
             self._refresh_starts()
@@ -149,11 +164,16 @@ class MenuBarExtra(QObject):
                 menu = self._servers.pop(server_id)
                 self.menu.removeAction(menu.menuAction())
                 menu.deleteLater()
-        is_live = not self._mirror.is_stale
         for server in servers.values():
-            menu = self._servers.get(server.id) or self._add_server(server.id)
-            series = self._mirror.series[server.id]
-            menu.show_server(server, series.latest("tokens_per_s"), is_live=is_live)
+            self._show_server(server)
+
+    def _show_server(self, server: Server) -> None:
+        menu = self._servers.get(server.id) or self._add_server(server.id)
+        series = self._mirror.series[server.id]
+        is_live = not self._mirror.is_stale
+        menu.show_server(server, series.latest("tokens_per_s"), is_live=is_live)
+
+    def _show_summary(self) -> None:
         text = summary(self._mirror)
         self._summary.setText(text)
         if self.tray is not None:

@@ -57,6 +57,8 @@ class ModelActions(QObject):
         panel.inspect_requested.connect(inspecting.show_model)
         panel.delete_requested.connect(self.delete)
         panel.download_and_run_requested.connect(self.download_and_run)
+        panel.downloads.inspect_requested.connect(inspecting.show_model)
+        panel.downloads.copy_id_requested.connect(self.copied)
         self.shown.connect(inspecting.show_model)
         inspecting.model_wish.connect(self.fulfil)
         self.arrivals.wishes_changed.connect(panel.downloads.tile.set_wanted)

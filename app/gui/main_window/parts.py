@@ -37,7 +37,7 @@ from app.gui.widgets.sparkline import load_pyqtgraph
 from app.gui.workers.connection import Connection
 from app.gui.workers.server_launcher import Launched
 from app.wire.errors import AppError
-from app.wire.nouns import ForeignServer, Profile
+from app.wire.nouns import ForeignServer, Profile, Server
 
 _PATIENCE_MS = 700
 
@@ -165,6 +165,7 @@ class Parts(QObject):
         self.session.ended.connect(self.ended)
         for actions in (self.profiles, self.settings, self.connecting, self.reports):
             actions.failed.connect(self._on_failed)
+        self.downloads.follow(self.actions_by_id)
         self.settings.told.connect(self._tell)
         self.connecting.told.connect(self._tell)
         self.reports.told.connect(self._tell)
@@ -176,7 +177,7 @@ class Parts(QObject):
         self.mirror.profiles_changed.connect(self._refresh_commands)
         servers.selection_changed.connect(self._refresh_commands)
         servers.header.picker.chosen.connect(self._refresh_commands)
-        self.mirror.server_changed.connect(self._refresh_commands)
+        self.mirror.server_changed.connect(self._on_server_changed)
         self._show_appearance()
         self._refresh_commands()
 
@@ -224,6 +225,7 @@ class Parts(QObject):
         return {
             **self.profiles.commands(),
             **self.quick.commands(),
+            **self.downloads.commands(),
             "new_profile": self._on_new_profile,
             "connect": self._ask_for_engine,
             "own_engine": self._use_own_engine,
@@ -360,6 +362,11 @@ class Parts(QObject):
 
     def _show_appearance(self) -> None:
         self.actions_by_id[f"appearance_{theme().mode}"].setChecked(True)
+
+    def _on_server_changed(self, server: Server) -> None:
+        # The commands are about one server; many may change at once.
+        if server.id == self.servers_panel.selected_id():
+            self._refresh_commands()
 
     def _refresh_commands(self, _changed: object = None) -> None:
         selected = self.servers_panel.selected_id()

@@ -5,6 +5,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMainWindow
 
+from app import files
 from app.gui.dialogs.import_sheet import ImportSheet
 from app.gui.main_window.dropping import DropTarget
 from app.gui.main_window.offer import Offer
@@ -62,7 +63,7 @@ class ProfileTransfer(QObject):
         def write(api: Api) -> Path:
             text = api.export_profile(profile_id)
             try:
-                path.write_text(text, encoding="utf-8")
+                files.write_atomically(path.resolve(), text)
             except OSError as error:
                 raise AppError(
                     f"{path.name} could not be written: {error.strerror or error}.",

@@ -31,16 +31,6 @@ def may_leave(window: QWidget, servers: list[str]) -> bool:
     return box.ask(_tr("Continue"))
 
 
-def may_delete(window: QWidget, profile_name: str) -> bool:
-    """Ask whether a profile may be deleted."""
-    box = Question(window, _tr("Delete profile"), "trash-2")
-    box.setText(_tr("Delete the profile “{name}”?").format(name=profile_name))
-    box.setInformativeText(
-        _tr("Its file moves to the trash folder of the app. The model stays on the disk.")
-    )
-    return box.ask(_tr("Delete"))
-
-
 def may_revoke(window: QWidget, name: str) -> bool:
     """Ask whether an API key may be revoked."""
     box = Question(window, _tr("Revoke key"), "key")

@@ -3,7 +3,7 @@
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
-from app import login_item
+from app import login_item, paths
 from app.gui.dialogs.named_keys import NewKeySheet
 from app.gui.dialogs.settings import SettingsDialog
 from app.gui.main_window.questions import may_revoke
@@ -40,7 +40,9 @@ class SettingsActions(QObject):
             self.dialog.activateWindow()
             return
         note = self.tr("Kept in the keychain; without one, in a file that only you can read.")
-        dialog = SettingsDialog(self._states(), self._window, key_note=note)
+        # Only a released program knows whom to ask for its newest version.
+        without = () if paths.releases_url() else ("check_updates",)
+        dialog = SettingsDialog(self._states(), self._window, key_note=note, without=without)
         dialog.changed.connect(self._on_changed)
         dialog.key_set.connect(self._on_key_set)
         dialog.key_forgotten.connect(self._on_key_forgotten)

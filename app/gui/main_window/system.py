@@ -2,16 +2,23 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QSettings, QUrl
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication
 
+from app import paths
 from app.gui.dock import Dock
 from app.gui.main_window.link_actions import LinkActions
 from app.gui.main_window.menu_bar import MenuBarExtra
 from app.gui.main_window.notifications import Notifications
+from app.gui.main_window.updates import Updates
+from app.gui.mirror import LinkState
+from app.gui.notifier import Notifier
 from app.wire.errors import AppError
+from app.wire.release import Release
 
 if TYPE_CHECKING:
     from app.gui.main_window.parts import Parts
@@ -24,15 +31,17 @@ _NOTICE_MS: Final = 8000
 class System(QObject):
     """Connects the window's parts with the desktop around it."""
 
-    def __init__(self, window: "MainWindow", parts: "Parts") -> None:
+    def __init__(self, window: "MainWindow", parts: "Parts", memory: QSettings) -> None:
         super().__init__(parts)
         self._window = window
         self._parts = parts
         self._preferences = parts.preferences
         self.dock = Dock()
         self.extra = MenuBarExtra(parts.mirror, self._recent_profiles, self)
-        self.notifications = Notifications(parts.mirror, window, self._show_message, parent=self)
+        self.notifier = Notifier(self._show_message)
+        self.notifications = Notifications(parts.mirror, window, self.notifier.show, parent=self)
         self.links = LinkActions(parts.mirror, window)
+        self.updates = Updates(memory, self._offer_update, url=paths.releases_url(), parent=self)
         self._connect()
         self._connect_links()
         self.apply_settings()
@@ -49,14 +58,16 @@ class System(QObject):
         return IS_MAC or self.extra.is_shown
 
     def apply_settings(self, _name: object = None) -> None:
-        """Bring extra and notifications in line with the settings."""
+        """Bring extra, notifications and updates in line with the settings."""
         self.extra.set_shown(shown=bool(self._preferences.value("menu_bar")))
         self.notifications.is_on = bool(self._preferences.value("notifications"))
+        self.updates.set_on(is_on=bool(self._preferences.value("check_updates")))
 
     def end(self) -> None:
         """Take the icon away at once; without that it stays until the process is gone."""
         self.extra.set_shown(shown=False)
         self.dock.show(())
+        self.updates.end()
 
     def _connect(self) -> None:
         parts, extra = self._parts, self.extra
@@ -98,14 +109,40 @@ class System(QObject):
         self._parts.notice.show_notice(f"{error.message} {error.hint}".strip(), is_bad=True)
 
     def _show_progress(self) -> None:
-        self.dock.show(self._parts.mirror.downloads.values())
+        downloads = self._parts.mirror.downloads
+        self.dock.show(downloads.values())
+        if downloads and self.notifications.is_on:
+            # Now the user knows what it is good for; at its end nobody may be there to answer.
+            self.notifier.ask()
 
     def _show_message(self, title: str, text: str) -> None:
-        """Put a notification on the screen; without the extra only ask for attention."""
+        """Show a notification in Qt's way; without the extra only ask for attention."""
         if self.extra.tray is not None and self.extra.is_shown:
             self.extra.tray.showMessage(title, text, self._window.windowIcon(), _NOTICE_MS)
         else:
             QApplication.alert(self._window)
 
+    def _offer_update(self, release: Release) -> bool:
+        """Tell of a newer version, unless the user is told something else or does not look."""
+        notice = self._parts.notice
+        is_free = not notice.text and QApplication.activeModalWidget() is None
+        if (
+            not (is_free and self._window.isVisible())
+            or self._parts.mirror.link is not LinkState.LIVE
+        ):
+            return False
+        notice.show_notice(
+            self.tr("Version {0} is available.").format(release.version),
+            is_bad=False,
+            action_text=self.tr("What is new"),
+            action=partial(_show_page, release.page),
+            also=(self.tr("Skip this version"), partial(self.updates.skip, release)),
+        )
+        return True
+
     def _recent_profiles(self) -> tuple[str, ...]:
         return self._parts.servers_panel.header.picker.profiles.recent
+
+
+def _show_page(url: str) -> None:
+    QDesktopServices.openUrl(QUrl(url))

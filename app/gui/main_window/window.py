@@ -8,10 +8,12 @@ from PySide6.QtGui import QCloseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QDialog, QMainWindow
 
 from app import paths
+from app.ending import BadEnd
 from app.gui.theme import theme
 
 if TYPE_CHECKING:
     from app.gui.main_window.parts import Parts
+    from app.gui.main_window.remarks import Remarks
     from app.gui.main_window.system import System
 
 _log = logging.getLogger("gui")
@@ -28,15 +30,17 @@ class MainWindow(QMainWindow):
     filled = Signal()
     closed = Signal()
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, *, bad_end: BadEnd | None = None) -> None:
         super().__init__()
         self.setWindowTitle("MLX Model Manager")
         self.setMinimumSize(*_SMALLEST)
         self._url = url
+        self._bad_end = bad_end
         self._is_ending = False
         self._memory = QSettings(str(paths.home() / "window.ini"), QSettings.Format.IniFormat)
         self.parts: Parts | None = None
         self.system: System | None = None
+        self.remarks: Remarks | None = None
         self._targets: list[str] = []
         appearance = self._memory.value("appearance")
         if isinstance(appearance, str):
@@ -129,10 +133,12 @@ class MainWindow(QMainWindow):
         _log.info("the first frame is out")
         # Half of the app's modules are needed only from here on; the first frame is out.
         from app.gui.main_window.parts import Parts
+        from app.gui.main_window.remarks import Remarks
         from app.gui.main_window.system import System
 
         self.parts = Parts(self, self._memory, self._url)
-        self.system = System(self, self.parts)
+        self.system = System(self, self.parts, self._memory)
+        self.remarks = Remarks(self.parts, self._memory, self._bad_end)
         self.parts.ended.connect(self._on_ended)
         self.parts.begin()
         self.filled.emit()

@@ -1,4 +1,4 @@
-"""The downloads as rows, in the order they were asked for; changed by id, never reset."""
+"""The downloads as rows: those in line in the queue's order; changed by id, never reset."""
 
 from enum import IntEnum
 from typing import Any
@@ -44,6 +44,30 @@ class DownloadList(QAbstractListModel):
                 self._rows[row] = download
                 index = self.index(row)
                 self.dataChanged.emit(index, index)
+        self._line_up()
+
+    def move_limits(self, download_id: str) -> tuple[bool, bool]:
+        """Return whether a download can move up and down in the queue."""
+        line = sorted(d.place for d in self._rows if d.place is not None)
+        places = [d.place for d in self._rows if d.id == download_id]
+        if not places or places[0] is None:
+            return False, False
+        return places[0] > line[0], places[0] < line[-1]
+
+    def _line_up(self) -> None:
+        """Have those in line share out their rows by their places; no other row moves."""
+        waiting = [download for download in self._rows if download.place is not None]
+        line = iter(sorted(waiting, key=lambda d: d.place or 0))
+        rows = [download if download.place is None else next(line) for download in self._rows]
+        if rows == self._rows:
+            return
+        self.layoutAboutToBeChanged.emit()
+        places = {download.id: row for row, download in enumerate(rows)}
+        before = self.persistentIndexList()
+        after = [self.index(places[self._rows[index.row()].id]) for index in before]
+        self._rows = rows
+        self.changePersistentIndexList(before, after)
+        self.layoutChanged.emit()
 
     @guarded(0)
     def rowCount(self, parent: _Index = QModelIndex()) -> int:

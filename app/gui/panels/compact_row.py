@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QPushButton, QToolTip
 
 from app.gui import format as fmt
 from app.gui.mirror import Series
+from app.gui.models.server_state import status, was_refused
 from app.gui.panels import tile_text as say
 from app.gui.panels.compact_columns import columns, is_left
 from app.gui.panels.tile_actions import Face, TileAction, faces
@@ -53,7 +54,7 @@ class CompactRow(ServerItem):
         super().__init__(server, ROW_HEIGHT)
         self._texts: dict[str, str] = {}
         self._columns = columns(400)
-        self._status = say.status(server, None, is_live=True)
+        self._status = status(server, None, is_live=True)
         self._series: Series | None = None
         self._buttons: list[_RowButton] = []
         self._faces: tuple[Face, ...] = ()
@@ -117,12 +118,12 @@ class CompactRow(ServerItem):
 
     def _show_status(self) -> None:
         opened = None if self._series is None else self._series.latest("requests_open")
-        status = say.status(self.server, opened, is_live=self._is_live)
-        if status != self._status:
-            self._status = status
+        found = status(self.server, opened, is_live=self._is_live)
+        if found != self._status:
+            self._status = found
             self._update("state")
-        self._texts["state"] = status.word
-        name = say.spoken_name(self.server, status.word)
+        self._texts["state"] = found.word
+        name = say.spoken_name(self.server, found.word)
         if name != self.accessibleName():
             self.setAccessibleName(name)
 
@@ -217,7 +218,7 @@ class CompactRow(ServerItem):
         if self._has_buttons():
             room.setRight(room.right() - self._buttons_width() - 8)
         painter.setFont(theme().font("secondary"))
-        is_warning = self.server.state is ServerState.BACKING_OFF
+        is_warning = self.server.state is ServerState.BACKING_OFF or was_refused(self.server)
         painter.setPen(theme().color(("warn" if is_warning else "bad") if self._is_live else "tx2"))
         self._draw(painter, room, self.text("failure"), is_at_right=False)
 

@@ -1,20 +1,23 @@
 """The downloads, pinned above the list of models: outside its search, sort and scrolling."""
 
-from PySide6.QtCore import QModelIndex, Qt, Signal
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QVBoxLayout, QWidget
 
-from app.gui.delegates.download_tile import (
-    GAP,
-    HEIGHT,
-    DownloadAction,
-    DownloadTile,
-    main_action,
-)
+from app.gui.delegates.download_tile import GAP, HEIGHT, DownloadAction, DownloadTile
 from app.gui.mirror import Mirror
 from app.gui.models.download_list import DownloadList, DownloadRole
-from app.gui.widgets.list_view import ListView
+from app.gui.panels.download_menu import Places, action_of, make_menu
+from app.gui.widgets.list_view import ListView, MenuRequest
+from app.wire.nouns import Download
 
 _MOST_ROWS = 3
+_MOVING_MS = 1_000
+"""The engine answers a move with several changes, within this time."""
+_MOVES = (
+    DownloadAction.MOVE_TOP, DownloadAction.MOVE_UP,
+    DownloadAction.MOVE_DOWN, DownloadAction.MOVE_BOTTOM,
+)  # fmt: skip
 
 
 class DownloadsStrip(QWidget):
@@ -22,13 +25,20 @@ class DownloadsStrip(QWidget):
 
     about_to_resize = Signal()
     action_requested = Signal(object)  # tuple[DownloadAction, str]: what, and the download's id
+    inspect_requested = Signal(object)  # str, a hub id
+    copy_id_requested = Signal(object)  # str, a hub id
 
     def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._mirror = mirror
         self._height = -1
+        self._moved = ""
+        """The download that the user moved just now; it stays in view."""
+        self._moving = QTimer(self)
+        self._moving.setSingleShot(True)
+        self._moving.setInterval(_MOVING_MS)
         self.model = DownloadList(self)
-        self.view = ListView(self)
+        self.view = _DownloadView(self)
         self.view.setObjectName("modelsList")
         self.view.setAccessibleName(self.tr("Downloads"))
         self.view.setModel(self.model)
@@ -36,9 +46,12 @@ class DownloadsStrip(QWidget):
         self.view.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self.tile = DownloadTile(self.view)
         self.view.setItemDelegate(self.tile)
-        self.tile.pressed.connect(self.action_requested)
+        self.tile.pressed.connect(self._on_pressed)
+        self.view.action_pressed.connect(self._on_pressed)
         self.view.pointer_left.connect(self.tile.clear_hover)
         self.view.enter_pressed.connect(self._on_enter)
+        self.view.menu_requested.connect(self._on_menu_requested)
+        self.model.layoutChanged.connect(self._on_moved)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.view)
@@ -55,9 +68,60 @@ class DownloadsStrip(QWidget):
             self.setVisible(rows > 0)
 
     def _on_enter(self, index: QModelIndex) -> None:
-        download = index.data(DownloadRole.DOWNLOAD)
-        if download is not None:
-            self.action_requested.emit((main_action(download), download.id))
+        self._do(DownloadAction.INSPECT, index.data())
+
+    def _on_pressed(self, wish: tuple[DownloadAction, str]) -> None:
+        self._do(*wish)
+
+    def _do(self, action: DownloadAction, download_id: str) -> None:
+        if action is DownloadAction.INSPECT:
+            self.inspect_requested.emit(download_id)
+        elif action is DownloadAction.COPY_ID:
+            self.copy_id_requested.emit(download_id)
+        elif self._makes_sense(action, download_id):
+            if action in _MOVES:
+                self._moved = download_id
+                self._moving.start()
+            self.action_requested.emit((action, download_id))
+
+    def _makes_sense(self, action: DownloadAction, download_id: str) -> bool:
+        if action not in _MOVES:
+            return True
+        places = Places(*self.model.move_limits(download_id))
+        is_up = action in (DownloadAction.MOVE_TOP, DownloadAction.MOVE_UP)
+        return places.up if is_up else places.down
+
+    def _on_moved(self) -> None:
+        if not self._moving.isActive():
+            return
+        for row in range(self.model.rowCount()):
+            index = self.model.index(row)
+            if index.data() == self._moved:
+                self.view.reveal(index)
+
+    def _on_menu_requested(self, request: MenuRequest) -> None:
+        download = request.row.data(DownloadRole.DOWNLOAD)
+        if not isinstance(download, Download):
+            return
+        places = Places(*self.model.move_limits(download.id))
+        everything = self._mirror.downloads.values()
+        menu = make_menu(download, places, everything, self._do, self)
+        menu.setEnabled(not self._mirror.is_stale)
+        menu.popup(request.position)
+
+
+class _DownloadView(ListView):
+    """Takes the keys that a download has in its menu."""
+
+    action_pressed = Signal(object)  # tuple[DownloadAction, str]
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        download = self.currentIndex().data(DownloadRole.DOWNLOAD)
+        action = action_of(event, download) if isinstance(download, Download) else None
+        if action is None or not isinstance(download, Download):
+            super().keyPressEvent(event)
+        else:
+            self.action_pressed.emit((action, download.id))
 
 
 __all__ = ["DownloadAction", "DownloadsStrip"]

@@ -1,5 +1,6 @@
 """Where the names and amounts below the memory bar go, and which of them find room."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from PySide6.QtCore import QCoreApplication, Qt
@@ -53,19 +54,22 @@ def legend(shares: list[Share], left: float, room: float) -> list[LegendItem]:
 
 
 def _measured(shares: list[Share]) -> list[_Measured]:
-    # Once for each painting: finding out how many servers fit would do it for all, each time.
-    names = QFontMetrics(theme().font("secondary"))
-    values = QFontMetrics(theme().font("secondary_strong"))
     fixed = SWATCH + SWATCH_GAP + VALUE_GAP
     # A pixel more, because widths are fractions and elision is strict.
     return [
         _Measured(
             share,
-            fixed + values.horizontalAdvance(share.text),
-            names.horizontalAdvance(share.name) + 1,
+            fixed + _width(share.text, "secondary_strong"),
+            _width(share.name, "secondary") + 1,
         )
         for share in shares
     ]
+
+
+# Names stay and amounts come again; measuring hundreds of them at each painting would show.
+@lru_cache(4096)
+def _width(text: str, role: str) -> int:
+    return QFontMetrics(theme().font(role)).horizontalAdvance(text)
 
 
 def _fit(shares: list[_Measured], rest: str, left: float, room: float) -> list[LegendItem] | None:

@@ -1,6 +1,6 @@
 """The strip that says who uses the machine's memory, and how much is left."""
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
+from PySide6.QtCore import QEvent, QLineF, QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import (
     QColor,
     QFontMetrics,
@@ -318,8 +318,10 @@ def _hatch(painter: QPainter, segment: QRectF, colour: QColor) -> None:
     painter.fillRect(segment, tint)
     painter.setPen(QPen(colour, 1.5))
     height = segment.height()
+    strokes: list[QLineF] = []
     x = segment.left() - height
     while x < segment.right():
-        painter.drawLine(QPointF(x, segment.bottom()), QPointF(x + height, segment.top()))
+        strokes.append(QLineF(x, segment.bottom(), x + height, segment.top()))
         x += _HATCH
+    painter.drawLines(strokes)
     painter.restore()

@@ -67,6 +67,8 @@ class ProfilePicker(QComboBox):
         self._field.addAction(self._search, QLineEdit.ActionPosition.LeadingPosition)
         self._field.setTextMargins(2, 0, 0, 0)
         self._field.setPlaceholderText(self.tr("Search profiles"))
+        # The keyboard is in this field, so a reader hears its name and not the box's.
+        self._field.setAccessibleName(self.accessibleName())
         self._field.returnPressed.connect(self._on_return)
         self.currentIndexChanged.connect(self._on_index_changed)
         for signal in (profiles.rowsAboutToBeInserted, profiles.rowsAboutToBeRemoved):

@@ -6,6 +6,7 @@ from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QResizeEvent
 
 from app.gui.mirror import Series
+from app.gui.models.server_state import status, was_refused
 from app.gui.panels import tile_text as say
 from app.gui.panels.failure_box import FailureBox
 from app.gui.panels.tile_base import HALO, ServerItem
@@ -120,11 +121,11 @@ class ServerTile(ServerItem):
 
     def _show_status(self) -> None:
         opened = None if self._series is None else self._series.latest("requests_open")
-        status = say.status(self.server, opened, is_live=self._is_live)
+        found = status(self.server, opened, is_live=self._is_live)
         colour = theme().color
-        if self.pill.set_state(status.word, colour(status.ink), colour(status.tint)):
+        if self.pill.set_state(found.word, colour(found.ink), colour(found.tint)):
             self._place_header()
-        name = say.spoken_name(self.server, status.word)
+        name = say.spoken_name(self.server, found.word)
         if name != self.accessibleName():
             self.setAccessibleName(name)
 
@@ -156,7 +157,8 @@ class ServerTile(ServerItem):
         """Say trouble in its colour, in grey once nobody knows whether it still holds."""
         state, failure = self.server.state, self.server.failure
         if failure is not None and state in say.TROUBLE:
-            tone = "warn" if state is ServerState.BACKING_OFF else "bad"
+            is_mild = state is ServerState.BACKING_OFF or was_refused(self.server)
+            tone = "warn" if is_mild else "bad"
             self.failure_box.show_failure(failure, tone if self._is_live else "tx2")
         self.failure_box.update()
         self.model_label.setText(say.subtitle(self.server, is_live=self._is_live))

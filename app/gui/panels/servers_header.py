@@ -173,6 +173,12 @@ class ServersHeader(QWidget):
                 reason = self.tr("The profile has a mistake: {trouble}").format(trouble=trouble)
                 return start, reason if trouble else ""
 
+    def follow(self, server: Server) -> None:
+        """Let the buttons follow a server that has changed."""
+        profile = self.picker.profile()
+        if profile is not None and profile.id == server.id:
+            self.refresh()
+
     def refresh(self) -> None:
         """Let buttons and notice follow the chosen profile and its server."""
         text, reason = self.obstacle()

@@ -189,7 +189,7 @@ class ServersPanel(QWidget):
         item = self.board.put(server)
         self._pages.setCurrentWidget(self.board)
         self._reveal_started(server)
-        self.header.refresh()
+        self.header.follow(server)
         # Many servers may change at once, and the strip looks at all of them each time.
         self._late.start(0)
         self.board.refresh(item)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from PySide6.QtCore import QCoreApplication
 
+from app.gui.models.server_state import was_refused
 from app.wire.nouns import Server, ServerState
 from app.wire.policy import LARGE_BYTES
 
@@ -97,6 +98,12 @@ def faces(server: Server) -> tuple[Face, ...]:
             return (
                 Face(_tr("Start"), "play", TileAction.START),
                 Face(_tr("Remove"), "x", TileAction.REMOVE, _tr("Remove this tile")),
+            )
+        case ServerState.FAILED if was_refused(server):
+            tip = _tr("Show what it needs and what to stop for it; it starts if it fits by now")
+            return (
+                Face(_tr("Start…"), "play", TileAction.START, tip),
+                Face(_tr("Dismiss"), "x", TileAction.REMOVE, kind="flat"),
             )
         case ServerState.FAILED:
             return (

@@ -6,7 +6,7 @@ from enum import Enum
 from PySide6.QtCore import QCoreApplication
 
 from app.gui.mirror import Series
-from app.gui.panels import tile_text as say
+from app.gui.models.server_state import status
 from app.wire.nouns import Server
 
 
@@ -61,6 +61,6 @@ def matches(server: Server, words: list[str], *, requests_open: float | None) ->
     """Return True when every word is a part of the server's name, model or state."""
     if not words:
         return True
-    state = say.status(server, requests_open, is_live=True).word
+    state = status(server, requests_open, is_live=True).word
     hay = f"{server.name} {server.model} {state} {server.state.value}".casefold()
     return all(word in hay for word in words)

@@ -1,15 +1,15 @@
 """What a server tile says: states, times, figures and the sentences for a screen reader."""
 
 from math import ceil
-from typing import NamedTuple
 
 from PySide6.QtCore import QCoreApplication
 
 from app.gui import format as fmt
 from app.gui.mirror import Series
+from app.gui.models.server_state import stop_reason
 from app.gui.panels.tile_details import requests, spoken_details
 from app.wire.metrics import METRICS
-from app.wire.nouns import Machine, Phase, Server, ServerState
+from app.wire.nouns import Machine, Server, ServerState
 
 TILE_METRICS = ("tokens_per_s", "memory_bytes", "cpu_percent", "gpu_percent")
 """The four figures with a sparkline, in order."""
@@ -34,42 +34,6 @@ def _tr(text: str) -> str:
 def no_engine() -> str:
     """Return why nothing can be done while the engine is lost."""
     return _tr("The engine does not answer.")
-
-
-class Status(NamedTuple):
-    """The word in the pill, and the palette tokens of word and tint."""
-
-    word: str
-    ink: str
-    tint: str
-
-
-def status(server: Server, requests_open: float | None, *, is_live: bool) -> Status:
-    """Return the state of a server in one or two words; without the engine much is unknown."""
-    if not is_live:
-        found = status(server, requests_open, is_live=True)
-        word = _tr("Unknown") if server.state.is_active else found.word
-        return Status(word, "tx2", "chip")
-    match server.state:
-        case ServerState.STALLED:
-            found = Status(_tr("Stalled"), "bad", "bads")
-        case ServerState.BACKING_OFF:
-            found = Status(_tr("Starting again"), "warn", "warns")
-        case ServerState.READY if not requests_open:
-            found = Status(_tr("Ready"), "ok", "oks")
-        case ServerState.READY | ServerState.BUSY:
-            found = Status(_tr("Generating"), "acc", "accs")
-        case ServerState.STARTING:
-            is_loading = server.phase is Phase.LOADING
-            word = _tr("Loading model") if is_loading else _tr("Starting")
-            found = Status(word, "warn", "warns")
-        case ServerState.STOPPING:
-            found = Status(_tr("Stopping"), "tx2", "chip")
-        case ServerState.STOPPED:
-            found = Status(_tr("Stopped"), "tx2", "chip")
-        case ServerState.FAILED:
-            found = Status(_tr("Failed"), "bad", "bads")
-    return found
 
 
 def when(server: Server, now: float) -> str:
@@ -125,9 +89,11 @@ def restarted(server: Server) -> str:
 
 
 def subtitle(server: Server, *, is_live: bool) -> str:
-    """Return the second line of a tile: the model, or what to do about a stall."""
+    """Return the second line of a tile: the model, what to do about a stall, or why it stopped."""
     if server.state is ServerState.STALLED and is_live:
         return _tr("Nothing is generated any more. Restart it.")
+    if told := stop_reason(server):
+        return told
     model = server.model.rstrip("/").rsplit("/", 1)[-1]
     if server.state is ServerState.BACKING_OFF and server.restarts:
         return f"{model} · {restarted(server).rstrip('.').lower()}"
@@ -136,6 +102,8 @@ def subtitle(server: Server, *, is_live: bool) -> str:
 
 def subtitle_tip(server: Server) -> str:
     """Return the whole story of the second line."""
+    if told := stop_reason(server):
+        return f"{told}\n{server.model}"
     if server.state is ServerState.STALLED and server.failure is not None:
         return f"{server.failure.message}\n{server.failure.hint}\n{server.model}"
     return server.model
@@ -236,7 +204,7 @@ def spoken_name(server: Server, word: str) -> str:
 
 def spoken_figures(server: Server, series: Series | None) -> str:
     """Return the figures of a tile as sentences, or the reason why it failed."""
-    trouble = ""
+    trouble = stop_reason(server)
     if server.failure is not None and server.state in (*TROUBLE, ServerState.STALLED):
         trouble = f"{server.failure.message} {server.failure.hint}".strip()
     if series is None or not server.state.has_process:

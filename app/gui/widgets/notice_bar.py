@@ -1,9 +1,9 @@
-"""A card that floats over the content, says one thing and offers at most one action."""
+"""A card that floats over the content, says one thing and offers an action or two."""
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from app.gui.guarded import guarded
@@ -26,6 +26,9 @@ class NoticeBar(QFrame):
     Trouble and offers stay until they are closed; other news goes by itself.
     """
 
+    gone = Signal()
+    """It was closed, or went by itself."""
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._is_bad = True
@@ -39,6 +42,9 @@ class NoticeBar(QFrame):
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._button = QPushButton()
         self._button.clicked.connect(self._on_action)
+        self._also: Callable[[], None] | None = None
+        self._second = QPushButton()
+        self._second.clicked.connect(self._on_second)
         self._close = QPushButton()
         self._close.setProperty("kind", "flat")
         self._close.setToolTip(self.tr("Dismiss"))
@@ -51,7 +57,7 @@ class NoticeBar(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(14 + _SHADE, 8 + _SHADE, 8 + _SHADE, 8 + _SHADE)
         layout.setSpacing(10)
-        for widget in (self._icon, self._text, self._button, self._close):
+        for widget in (self._icon, self._text, self._button, self._second, self._close):
             layout.addWidget(widget)
         theme().changed.connect(self._restyle)
         self._restyle()
@@ -82,13 +88,17 @@ class NoticeBar(QFrame):
         is_bad: bool = True,
         action_text: str = "",
         action: Callable[[], None] | None = None,
+        also: tuple[str, Callable[[], None]] | None = None,
     ) -> None:
-        """Show a sentence, and a button when there is something to do about it."""
+        """Show a sentence, and a button or two when there is something to do about it."""
         self._is_bad = is_bad
         self._action = action
         self._text.setText(text)
         self._button.setText(action_text)
         self._button.setVisible(action is not None)
+        second_text, self._also = also or ("", None)
+        self._second.setText(second_text)
+        self._second.setVisible(also is not None)
         self._restyle()
         self.setAccessibleName(text)
         self._place()
@@ -123,6 +133,7 @@ class NoticeBar(QFrame):
         """Return the width at which the text stands in one line."""
         text = self._text.fontMetrics().horizontalAdvance(self._text.text()) + 12
         button = self._button.sizeHint().width() + 10 if self._action is not None else 0
+        button += self._second.sizeHint().width() + 10 if self._also is not None else 0
         return 14 + 16 + 10 + text + button + 10 + self._close.sizeHint().width() + 8
 
     @guarded(False)
@@ -152,6 +163,12 @@ class NoticeBar(QFrame):
         painter.setPen(QPen(ink, 1))
         painter.drawRoundedRect(card.adjusted(0.5, 0.5, -0.5, -0.5), _RADIUS, _RADIUS)
 
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Tell that it is gone; a window that is put away only hides it for a while."""
+        super().hideEvent(event)
+        if self.isHidden():
+            self.gone.emit()
+
     def _restyle(self) -> None:
         colour = theme().color("bad" if self._is_bad else "acc")
         name = "triangle-alert" if self._is_bad else "info"
@@ -163,3 +180,8 @@ class NoticeBar(QFrame):
         self.hide()
         if self._action is not None:
             self._action()
+
+    def _on_second(self) -> None:
+        self.hide()
+        if self._also is not None:
+            self._also()

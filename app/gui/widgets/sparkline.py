@@ -5,11 +5,14 @@
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QLinearGradient, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QWidget
+
+from app.gui.guarded import guarded
 
 GUTTER = 16
 """Pixels between two columns."""
@@ -105,6 +108,22 @@ class SparkStrip(QWidget):
             painter.fillRect(left, self.height() - 1, width, 1, self._line)
 
 
+@cache
+def _curve_class() -> Any:
+    import pyqtgraph as pg
+
+    class Curve(pg.PlotCurveItem):
+        """A curve that knows its place: looking for it in the data costs a tenth of a tick."""
+
+        place = QRectF()
+
+        @guarded(QRectF())
+        def boundingRect(self) -> QRectF:
+            return self.place
+
+    return Curve
+
+
 class _Plots:
     """The pyqtgraph side: one view, one ViewBox and one PlotCurveItem for each column.
 
@@ -131,7 +150,8 @@ class _Plots:
             box = pg.ViewBox(enableMouse=False, enableMenu=False)
             box.disableAutoRange()
             box.setRange(xRange=(0, points - 1), yRange=(_BOTTOM, _TOP), padding=0)
-            curve = pg.PlotCurveItem(connect="finite", fillLevel=0)
+            curve = _curve_class()(connect="finite", fillLevel=0)
+            curve.place = QRectF(-1, _BOTTOM, points + 1, _TOP - _BOTTOM)
             box.addItem(curve, ignoreBounds=True)
             self._view.addItem(box)
             self._boxes.append(box)

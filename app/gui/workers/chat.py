@@ -1,25 +1,51 @@
 """Asks a model through the gateway on a QThread and hands the answer over piece by piece."""
 
 import contextlib
-import json
 import socket
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
 import msgspec
 from PySide6.QtCore import Signal
 
+from app.client.stream import LineTooLongError, data_of
 from app.gui.workers.thread import Worker
 from app.wire.errors import AppError, ErrorAnswer, ErrorCode
-
-if TYPE_CHECKING:
-    import httpx2 as httpx
+from app.wire.reading import JsonReader, read_json
 
 _CONNECT_S = 5.0
 _FIRST_S = 600.0
 """A long prompt, or a model that is loaded first, takes minutes; Cancel works all the time."""
+
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
+
+
+class _Event(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_reader: JsonReader[_Event] = JsonReader(_Event)
 
 
 @dataclass(frozen=True)
@@ -78,7 +104,7 @@ class ChatWorker(Worker):
         self._cancelled = threading.Event()
         self._stream: Any = None
         self._first_at: float | None = None
-        self._usage: dict[str, Any] = {}
+        self._usage = _Usage()
         self._reason: str | None = None
 
     def cancel(self) -> None:
@@ -104,8 +130,8 @@ class ChatWorker(Worker):
             None if self._cancelled.is_set() else self._reason,
             first,
             end - begin,
-            self._usage.get("prompt_tokens"),
-            self._usage.get("completion_tokens"),
+            self._usage.prompt_tokens,
+            self._usage.completion_tokens,
         )
 
     def _read(self) -> None:
@@ -125,29 +151,28 @@ class ChatWorker(Worker):
                 return
             if response.status_code != 200:
                 response.read()
-                raise _refusal(response)
-            for line in response.iter_lines():
-                if self._cancelled.is_set():
-                    return
-                if line.startswith("data: ") and line != "data: [DONE]":
-                    self._take(line[6:])
+                raise _told(response.content)
+            try:
+                for data in data_of(response.iter_bytes()):
+                    if self._cancelled.is_set():
+                        return
+                    self._take(data)
+            except LineTooLongError as error:
+                raise _unusable() from error
 
-    def _take(self, text: str) -> None:
+    def _take(self, data: bytes) -> None:
+        """Take one event; what is none is left out, as is the word at the end."""
         try:
-            event: dict[str, Any] = json.loads(text)
-        except ValueError:
+            event = _reader.decode(data)
+        except msgspec.DecodeError:
             return
-        if "error" in event:
-            raise _told(event)
-        if isinstance(usage := event.get("usage"), dict):
-            self._usage = usage
-        for choice in event.get("choices") or ():
-            delta: dict[str, Any] = choice.get("delta") or {}
-            self._reason = choice.get("finish_reason") or self._reason
-            piece = ChatPiece(
-                delta.get("content") or "",
-                delta.get("reasoning") or delta.get("reasoning_content") or "",
-            )
+        if event.error is not msgspec.UNSET:
+            raise _told(data)
+        self._usage = event.usage or self._usage
+        for choice in event.choices or ():
+            delta = choice.delta or _Delta()
+            self._reason = choice.finish_reason or self._reason
+            piece = ChatPiece(delta.content or "", delta.reasoning or delta.reasoning_content or "")
             if piece.text or piece.reasoning:
                 self._first_at = self._first_at or time.monotonic()
                 self.received.emit(piece)
@@ -167,20 +192,17 @@ def _body(request: ChatRequest) -> dict[str, Any]:
     return body
 
 
-def _refusal(response: "httpx.Response") -> AppError:
-    try:
-        return _told(response.json())
-    except ValueError:
-        return AppError("The gateway gave no usable answer.", code=ErrorCode.INTERNAL)
-
-
-def _told(body: object) -> AppError:
+def _told(data: bytes) -> AppError:
     """Return the error in an answer of the gateway."""
     try:
-        error = msgspec.convert(body, ErrorAnswer).error
+        error = read_json(data, ErrorAnswer).error
         return AppError(error.message, hint=error.hint)
-    except msgspec.ValidationError:
-        return AppError("The gateway gave no usable answer.", code=ErrorCode.INTERNAL)
+    except msgspec.DecodeError:
+        return _unusable()
+
+
+def _unusable() -> AppError:
+    return AppError("The gateway gave no usable answer.", code=ErrorCode.INTERNAL)
 
 
 def _broken(error: Exception) -> AppError:

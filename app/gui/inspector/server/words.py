@@ -7,7 +7,8 @@ from PySide6.QtCore import QCoreApplication
 
 from app.gui import format as fmt
 from app.gui.mirror import Mirror
-from app.wire.nouns import Phase, Server, ServerState
+from app.gui.models.server_state import status, stop_reason
+from app.wire.nouns import Server, ServerState
 
 
 def _tr(text: str) -> str:
@@ -23,31 +24,15 @@ class StateWord(NamedTuple):
     since: str
 
 
-_WORDS: dict[ServerState, tuple[str, str, str]] = {
-    ServerState.STALLED: ("Stalled", "bad", "bads"),
-    ServerState.BACKING_OFF: ("Starting again", "warn", "warns"),
-    ServerState.READY: ("Ready", "ok", "oks"),
-    ServerState.BUSY: ("Generating", "acc", "accs"),
-    ServerState.STARTING: ("Starting", "warn", "warns"),
-    ServerState.STOPPING: ("Stopping", "tx2", "chip"),
-    ServerState.STOPPED: ("Stopped", "tx2", "chip"),
-    ServerState.FAILED: ("Failed", "bad", "bads"),
-}
-
-
 def state_word(server: Server | None, mirror: Mirror) -> StateWord:
     """Return the state of a server; without the engine much of it is unknown."""
     if server is None:
         return StateWord(_tr("Not started"), "tx2", "chip", "")
-    word, ink, tint = _WORDS[server.state]
     series = mirror.series.get(server.id)
-    if server.state is ServerState.READY and series and series.latest("requests_open"):
-        word, ink, tint = _WORDS[ServerState.BUSY]
-    elif server.state is ServerState.STARTING and server.phase is Phase.LOADING:
-        word = "Loading model"
-    if mirror.is_stale and server.state.is_active:
-        return StateWord(_tr("Unknown"), "tx2", "chip", "")
-    return StateWord(_tr(word), ink, tint, _since(server))
+    opened = series.latest("requests_open") if series else None
+    found = status(server, opened, is_live=not mirror.is_stale)
+    is_known = not (mirror.is_stale and server.state.is_active)
+    return StateWord(*found, _since(server) if is_known else "")
 
 
 def _since(server: Server) -> str:
@@ -59,7 +44,8 @@ def _since(server: Server) -> str:
         case ServerState.STARTING if server.progress is not None:
             return f"{server.progress:.0%}"
         case ServerState.STOPPED | ServerState.FAILED:
-            return fmt.ago(now - server.state_since)
+            ago = fmt.ago(now - server.state_since)
+            return f"{ago} · {stop_reason(server)}" if stop_reason(server) else ago
         case _:
             return _tr("for {time}").format(time=fmt.duration(now - server.state_since))
 

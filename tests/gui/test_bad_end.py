@@ -1,0 +1,103 @@
+"""The quiet notice after a run that did not end in order, with real processes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import leaks
+import psutil
+import pytest
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices
+from pytestqt.qtbot import QtBot
+from window_kit import END_S, START_S, Desk, open_window, program_environment, wait_until
+
+from app import paths
+from app.ending import BadEnd, Cause, Ending
+from app.gui.dialogs.report import ReportDialog
+
+SENTENCE = "MLX Model Manager did not end properly last time."
+
+
+def start_app(home: Path) -> "subprocess.Popen[bytes]":
+    """Start the app and return when its window is filled and its engine is there."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app"],
+        env=program_environment(home, QT_QPA_PLATFORM="offscreen"),
+        cwd=paths.program_root(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert wait_until((home / "run" / "engine.json").exists, START_S)
+    return process
+
+
+def kill_app(process: "subprocess.Popen[bytes]", home: Path) -> None:
+    """Kill the app and wait until its engine is gone, too."""
+    process.kill()
+    process.wait(END_S)
+    psutil.wait_procs(leaks.processes_with_home_under(home), END_S)
+
+
+def test_killed_app_is_told_by_the_next_window_with_log_and_report(
+    own_home: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[QUrl] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url) or True)
+    killed = start_app(own_home)
+    kill_app(killed, own_home)
+    note = Ending("app")
+    bad = note.begin(os.getpid())
+    assert bad is not None
+    assert (bad.cause, bad.pid) == (Cause.DIED, killed.pid)
+    with open_window(bad_end=bad) as window:
+        desk = Desk(window, own_home, qtbot)
+        notice = window.parts.notice
+        desk.until(lambda: notice.text == SENTENCE, START_S)
+        assert [b.text() for b in (notice._button, notice._second)] == ["Show log", "Report…"]
+        desk.click(notice, "Report…")
+        desk.until(lambda: desk.has_dialog(ReportDialog))
+        assert notice.text == ""
+        window.parts.reports.dialog.close()
+        desk.until(lambda: not desk.has_dialog(ReportDialog))
+    note.end()
+
+
+def test_show_log_opens_the_stack_of_a_crash_and_else_the_log(
+    own_home: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(
+        QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()) or True
+    )
+    paths.logs().mkdir()
+    crash = paths.logs() / "crash.log"
+    crash.write_text("Fatal Python error: Segmentation fault\n")
+    with open_window(bad_end=BadEnd(Cause.DIED, 1, 1.0, "1")) as window:
+        desk = Desk(window, own_home, qtbot)
+        desk.until(lambda: window.parts.notice.text == SENTENCE, START_S)
+        desk.click(window.parts.notice, "Show log")
+    assert opened == [str(crash)]
+
+
+def test_damaged_files_are_told_one_after_another_and_once_for_each_run_of_the_engine(
+    own_home: Path, qtbot: QtBot, allow_log: Callable[[str], None]
+) -> None:
+    (own_home / "downloads.json").write_bytes(bytes(100))
+    (own_home / "api-keys.json").write_bytes(bytes(100))
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        notice = window.parts.notice
+        seen: list[str] = []
+        for _ in range(2):
+            desk.until(lambda: notice.text and notice.text not in seen, START_S)
+            seen.append(notice.text)
+            desk.click(notice, "Dismiss")
+        assert "api-keys.json" in seen[0]
+        assert "downloads.json.broken" in seen[1]
+        engine = window.parts.mirror.engine
+        window.remarks._take(engine)
+        qtbot.wait(600)
+        assert notice.text == ""
