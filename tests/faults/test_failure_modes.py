@@ -4,10 +4,11 @@ import asyncio
 import itertools
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from engine_kit import family, wait_gone
+from faults import figures
 from faults.fault_kit import (
     PROC_FILES,
     READY,
@@ -32,6 +33,23 @@ _S = ServerState
 def failures_are_told(allow_log: Callable[[str], None]) -> None:
     """A failure is a warning in the log; these tests look at the server instead."""
     allow_log(r"server p failed|server p: .*Next try|has generated nothing")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def told_in_the_document(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Count this module's tests into the document, unless one of them fails."""
+    session = request.session
+    before = session.testsfailed
+    yield
+    mine = [item for item in session.items if item.path == request.path]
+    is_whole = len(mine) >= sum(name.startswith("test_") for name in globals())
+    if is_whole and session.testsfailed == before:
+        figures.record(
+            "every known way in which a server fails, one by one",
+            len(mine),
+            "only the failed server; its tile says why, and nothing of it is left",
+            "make test ARGS=tests/faults/test_failure_modes.py",
+        )
 
 
 def check_failed(server: Server, code: ErrorCode, sentence: str) -> None:
