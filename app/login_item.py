@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from app import files, paths
+from app import desktop, files, paths
 
 IDENTIFIER = "io.github.mlx-model-manager"
-_NAME = "MLX Model Manager"
 _UNIT = "mlx-model-manager-engine.service"
 _COMMAND_S = 20.0
 _IS_MAC = sys.platform == "darwin"
@@ -135,18 +134,7 @@ def launch_agent(
 
 def autostart_entry(command: list[str], *, home: str | None) -> str:
     """Return the entry that desktops of Linux read at login."""
-    if home:
-        command = ["env", f"MLX_MANAGER_HOME={home}", *command]
-    lines = [
-        "[Desktop Entry]",
-        "Type=Application",
-        f"Name={_NAME}",
-        f"Exec={' '.join(_desktop_quoted(part) for part in command)}",
-        "Terminal=false",
-    ]
-    if (root := paths.program_root()) is not None:
-        lines.insert(4, f"Path={root}")
-    return "\n".join(lines) + "\n"
+    return desktop.entry(command, home=home)
 
 
 def systemd_unit(command: list[str], *, home: str | None) -> str:
@@ -167,7 +155,7 @@ def systemd_unit(command: list[str], *, home: str | None) -> str:
     return "\n".join(
         [
             "[Unit]",
-            f"Description={_NAME}: engine",
+            f"Description={desktop.NAME}: engine",
             "StartLimitIntervalSec=60",
             "StartLimitBurst=5",
             "",
@@ -215,15 +203,6 @@ def _run(command: list[str]) -> None:
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise LoginItemFailed(f"{shlex.join(command)} did not work: {reason[0]}")
-
-
-def _desktop_quoted(text: str) -> str:
-    """Quote as the desktop entry specification wants it, whose % is a placeholder."""
-    inner = text.replace("%", "%%")
-    for character in ("\\", '"', "`", "$"):
-        inner = inner.replace(character, f"\\{character}")
-    # Once more, as for every text in such a file.
-    return '"' + inner.replace("\\", "\\\\") + '"'
 
 
 def _systemd_quoted(text: str) -> str:

@@ -24,6 +24,7 @@ PROGRAM = "mlx-model-manager"
 IDENTIFIER = "io.github.mlx-model-manager"
 ICON = ROOT / "resources/packaging/icon.icns"
 LICENCES = ROOT / ".build/licences.txt"
+RELEASES_URL = ROOT / ".build/releases-url.txt"
 RUNTIME_HOOK = ROOT / "resources/packaging/first.py"
 
 # Versions are asked for at run time. Packages with their own PyInstaller hook are not listed.
@@ -151,21 +152,36 @@ def data_files() -> list[tuple[str, str]]:
         inner = file.relative_to(ROOT)
         if file.is_file() and inner.parts[1] != "packaging":
             files.append((str(file), inner.parent.as_posix()))
-    # As text: another Python that the user chooses runs it, and cannot read the archive.
-    runner = [ROOT / "app" / "__init__.py", *sorted((ROOT / "app" / "runner").glob("*.py"))]
-    for file in runner:
-        folder = file.relative_to(ROOT).parent.as_posix()
-        files.append((str(file), f"runner-source/{folder}"))
     # Read as text: the table of renamed architectures is in it.
     files.append((str(package_folder("mlx_lm") / "utils.py"), "mlx_lm"))
     tables = package_folder("sentencepiece") / "package_data"
     files += [(str(file), "sentencepiece/package_data") for file in sorted(tables.glob("*"))]
-    # Another Python reads the runner as text; see paths.runner_source.
+    # As text: another Python that the user chooses cannot read the archive; see
+    # paths.runner_source.
     for file in (ROOT / "app/__init__.py", *sorted((ROOT / "app/runner").glob("*.py"))):
         files.append((str(file), f"runner-source/{file.parent.relative_to(ROOT).as_posix()}"))
     # Shaders count as data: among the code, signing would take them for a program.
     files += [(str(file), "mlx/lib") for file in sorted(_mlx_library_files("*.metallib"))]
     return files
+
+
+def releases_url() -> str:
+    """Return the address that tells the newest release; empty where nobody knows one.
+
+    RELEASES_URL names it. A workflow of GitHub, and of what is like it, knows its own.
+    """
+    api, project = os.environ.get("GITHUB_API_URL"), os.environ.get("GITHUB_REPOSITORY")
+    own = f"{api}/repos/{project}/releases/latest" if api and project else ""
+    return os.environ.get("RELEASES_URL", own)
+
+
+def release_files() -> list[tuple[str, str]]:
+    """Write down where releases come from, for paths.releases_url; return it like data_files."""
+    if not (url := releases_url()):
+        return []
+    RELEASES_URL.parent.mkdir(exist_ok=True)
+    RELEASES_URL.write_text(f"{url}\n", encoding="utf-8")
+    return [(str(RELEASES_URL), "resources")]
 
 
 def libraries() -> list[tuple[str, str]]:

@@ -10,6 +10,14 @@ URL_SCHEME = "mlxmanager"
 SERVICE = "_mlx-manager._tcp"
 """The name under which engines would announce themselves in a local network."""
 
+_GUARDED_PLACES = (
+    "NSDesktopFolderUsageDescription",
+    "NSDocumentsFolderUsageDescription",
+    "NSDownloadsFolderUsageDescription",
+    "NSNetworkVolumesUsageDescription",
+    "NSRemovableVolumesUsageDescription",
+)
+
 
 def info_plist(
     name: str, identifier: str, version: str, *, oldest_system: str = OLDEST_SYSTEM
@@ -38,6 +46,8 @@ def info_plist(
         # Without it macOS refuses connections to other computers and does not ask.
         "NSLocalNetworkUsageDescription": "To connect to an engine on another computer.",
         "NSBonjourServices": [SERVICE],
+        # For models in places that macOS guards; it asks in any case, here with a reason.
+        **dict.fromkeys(_GUARDED_PLACES, "To use the models that you keep there."),
         "NSHumanReadableCopyright": "MIT licence",
         **_documents(identifier),
         **_links(identifier),

@@ -26,6 +26,7 @@ cask "mlx-model-manager" do
     "~/Library/LaunchAgents/io.github.mlx-model-manager.app.plist",
     "~/Library/LaunchAgents/io.github.mlx-model-manager.engine.plist",
     "~/Library/Logs/MLX Model Manager",
+    "~/Library/Preferences/io.github.mlx-model-manager.plist",
     "~/Library/Saved Application State/io.github.mlx-model-manager.savedState",
   ]
 end
