@@ -1,5 +1,6 @@
 """Sockets that listen: bound at once, with an error that names who holds a port."""
 
+import errno
 import ipaddress
 import socket
 from typing import Any
@@ -25,6 +26,18 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         raise cannot_listen(host, port, error) from error
     return listener
+
+
+def is_free(port: int) -> bool:
+    """Return whether a server could listen on this port of the loopback address now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # Like the server itself would: connections that are only fading do not hold a port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> AppError:

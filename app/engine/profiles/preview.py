@@ -1,12 +1,11 @@
 """What a draft would start, and what is wrong with it, before anything is saved."""
 
-import errno
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
+from app.engine.listen import is_free
 from app.engine.profiles import document
 from app.engine.runtimes.base import Runtimes
 from app.wire.errors import AppError
@@ -87,16 +86,5 @@ def _port_problems(
     holder = next((p for p in others if p.policy.get(_PORT) == port), None)
     if holder is not None:
         yield FieldProblem(_PORT, f"“{holder.name}” has port {port}. Choose another one.")
-    elif (own is None or own.policy.get(_PORT) != port) and not _is_free(port):
+    elif (own is None or own.policy.get(_PORT) != port) and not is_free(port):
         yield FieldProblem(_PORT, f"Port {port} is taken by another program. Choose another one.")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As our listeners do; without it, a port that was just closed would look taken.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            return error.errno != errno.EADDRINUSE
-    return True

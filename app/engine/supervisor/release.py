@@ -1,9 +1,9 @@
 """Shows that a stopped server gave its memory and its port back."""
 
 import asyncio
-import errno
-import socket
 from collections.abc import Callable
+
+from app.engine.listen import is_free
 
 _PORT_S = 3.0
 _MEMORY_S = 5.0
@@ -17,7 +17,7 @@ WORTH_WATCHING_BYTES = 512 * 2**20
 async def port_is_free(port: int) -> bool:
     """Wait until nothing listens on a loopback port any more; return False after 3 s."""
     deadline = asyncio.get_running_loop().time() + _PORT_S
-    while not _can_bind(port):
+    while not is_free(port):
         if asyncio.get_running_loop().time() > deadline:
             return False
         await asyncio.sleep(_LOOK_S)
@@ -60,14 +60,3 @@ async def memory_released(
         if released >= _ENOUGH * held or asyncio.get_running_loop().time() > deadline:
             return released
         await asyncio.sleep(_LOOK_S)
-
-
-def _can_bind(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # Like the server itself would: connections that are only fading do not hold a port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            return error.errno != errno.EADDRINUSE
-    return True

@@ -4,7 +4,6 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
@@ -14,6 +13,7 @@ from PySide6.QtWidgets import (
 
 from app.gui.dialogs.import_card import ImportCard
 from app.gui.theme import theme
+from app.gui.widgets.sheet_foot import sheet_foot
 from app.wire.portable import ImportPreview, ImportRequest
 
 _SIZE = QSize(600, 560)
@@ -95,24 +95,8 @@ class ImportSheet(QDialog):
         whole.addWidget(self._foot())
 
     def _foot(self) -> QWidget:
-        self.error_label.setObjectName("settingError")
-        self.error_label.setTextFormat(Qt.TextFormat.PlainText)
-        self.error_label.setWordWrap(True)
-        self.error_label.setFont(theme().font("secondary"))
-        self.cancel_button.setAutoDefault(False)
-        self.cancel_button.clicked.connect(self.reject)
-        self.import_button.setProperty("kind", "primary")
-        self.import_button.setDefault(True)
         self.import_button.clicked.connect(self._on_import)
-        foot = QFrame(self)
-        foot.setObjectName("profileFormFoot")
-        row = QHBoxLayout(foot)
-        row.setContentsMargins(_SIDE, 12, _SIDE, 12)
-        row.setSpacing(8)
-        row.addWidget(self.error_label, 1)
-        row.addWidget(self.cancel_button)
-        row.addWidget(self.import_button)
-        return foot
+        return sheet_foot(self, self.error_label, self.cancel_button, self.import_button)
 
     def _chosen(self) -> list[ImportCard]:
         return [card for card in self.cards if card.is_chosen]

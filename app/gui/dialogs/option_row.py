@@ -8,7 +8,8 @@ from typing import Final
 from PySide6.QtCore import QCoreApplication, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QLineEdit, QPushButton, QWidget
 
-from app.gui.dialogs.setting_row import FormRow, PopUp
+from app.gui.dialogs.setting_row import FormRow
+from app.gui.widgets.pop_up import PopUp
 from app.gui.widgets.switch import Switch
 from app.wire.errors import AppError
 from app.wire.options import (

@@ -8,7 +8,6 @@ from PySide6.QtWidgets import (
     QCompleter,
     QDialog,
     QFrame,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QListView,
@@ -23,10 +22,12 @@ from app.gui.dialogs.fit_line import FitLine
 from app.gui.dialogs.form_card import FormCard
 from app.gui.dialogs.launch_card import LaunchCard
 from app.gui.dialogs.option_row import OptionRow
-from app.gui.dialogs.setting_row import FormRow, PopUp
+from app.gui.dialogs.setting_row import FormRow
 from app.gui.models.profile_list import fault_text
 from app.gui.theme import theme
 from app.gui.widgets.button_icon import set_button_icon
+from app.gui.widgets.pop_up import PopUp
+from app.gui.widgets.sheet_foot import sheet_foot
 from app.wire.hub import Fit
 from app.wire.nouns import Model, Profile, ProfileDraft
 from app.wire.options import Option, OptionValue, RuntimeInfo
@@ -203,24 +204,8 @@ class ProfileForm(QDialog):
         return heading
 
     def _foot(self) -> QWidget:
-        self.error_label.setObjectName("settingError")
-        self.error_label.setTextFormat(Qt.TextFormat.PlainText)
-        self.error_label.setWordWrap(True)
-        self.error_label.setFont(theme().font("secondary"))
-        self.cancel_button.setAutoDefault(False)
-        self.cancel_button.clicked.connect(self.reject)
-        self.save_button.setProperty("kind", "primary")
-        self.save_button.setDefault(True)
         self.save_button.clicked.connect(self._on_save)
-        foot = QFrame(self)
-        foot.setObjectName("profileFormFoot")
-        row = QHBoxLayout(foot)
-        row.setContentsMargins(_SIDE, 12, _SIDE, 12)
-        row.setSpacing(8)
-        row.addWidget(self.error_label, 1)
-        row.addWidget(self.cancel_button)
-        row.addWidget(self.save_button)
-        return foot
+        return sheet_foot(self, self.error_label, self.cancel_button, self.save_button)
 
     def _on_all_toggled(self) -> None:
         self._show_all(is_shown=self.all_button.isChecked())

@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 from typing import Final, assert_never
 
-from PySide6.QtCore import QPointF, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -14,13 +13,12 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSizePolicy,
-    QStyledItemDelegate,
     QVBoxLayout,
     QWidget,
 )
 
 from app.gui.theme import theme
-from app.gui.widgets import icons
+from app.gui.widgets.pop_up import PopUp
 from app.gui.widgets.switch import RING, Switch
 from app.wire.errors import AppError
 from app.wire.settings import Setting, SettingKind, SettingState, SettingValue, parse_setting
@@ -213,22 +211,3 @@ class SettingRow(FormRow):
                 folder = f"{known}{os.pathsep}{folder}"
             self._control.setText(folder)
             self._choose_text()
-
-
-class PopUp(QComboBox):
-    """A pop-up button with the theme's chevron in place of the style's arrow."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setObjectName("popUp")
-        # The style sheet knows the rows of this delegate only.
-        self.setItemDelegate(QStyledItemDelegate(self))
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-
-    def paintEvent(self, e: QPaintEvent) -> None:
-        super().paintEvent(e)
-        tokens = theme().tokens
-        colour = tokens.tx2 if self.isEnabled() else tokens.tx3
-        picture = icons.pixmap("chevron-down", colour, _CHEVRON, self.devicePixelRatioF())
-        place = QPointF(self.width() - _CHEVRON - 8, (self.height() - _CHEVRON) / 2)
-        QPainter(self).drawPixmap(place, picture)

@@ -28,6 +28,8 @@ class PopUp(QComboBox):
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         painter = QPainter(self)
-        picture = icons.pixmap("chevron-down", theme().tokens.tx2, _ARROW, self.devicePixelRatioF())
+        tokens = theme().tokens
+        colour = tokens.tx2 if self.isEnabled() else tokens.tx3
+        picture = icons.pixmap("chevron-down", colour, _ARROW, self.devicePixelRatioF())
         place = QPoint(self.width() - _ARROW - 8, (self.height() - _ARROW) // 2)
         painter.drawPixmap(place, picture)

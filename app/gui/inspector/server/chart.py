@@ -21,6 +21,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.gui.inspector.server.chart_data import Chart, Line, Timeline, curve, value_text
 from app.gui.theme import theme
+from app.gui.widgets.card import paint_card
 from app.gui.widgets.sparkline import load_pyqtgraph
 from app.wire.metrics import METRICS
 
@@ -29,7 +30,6 @@ _PAD = 12
 _HEAD = 22
 _FOOT = 18
 _AXIS = 48
-_RADIUS = 10
 _HEADROOM = 1.05
 _DASH = [4.0, 3.0]
 _HELP = {metric.name: metric.help for metric in METRICS}
@@ -137,13 +137,8 @@ class ChartView(QWidget):
         self.pointed.emit(None)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        t = theme()
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(t.color("line"), 1))
-        painter.setBrush(t.color("card"))
-        box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        painter.drawRoundedRect(box, _RADIUS, _RADIUS)
+        paint_card(painter, self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
         self._paint_head(painter)
         self._paint_grid(painter)

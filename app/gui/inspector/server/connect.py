@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QRectF, QSize, Qt, QTimer
-from PySide6.QtGui import QFontDatabase, QGuiApplication, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QFontDatabase, QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -20,6 +20,7 @@ from app.gui.inspector.server.words import is_serving
 from app.gui.theme import theme
 from app.gui.widgets import icons
 from app.gui.widgets.button_icon import set_button_icon
+from app.gui.widgets.card import paint_card
 from app.gui.widgets.elided_label import ElidedLabel
 from app.gui.widgets.pop_up import PopUp
 from app.wire.errors import AppError
@@ -27,7 +28,6 @@ from app.wire.keys import NewKey
 from app.wire.snippets import HIDDEN_KEY, Target, snippets
 
 _PAD = 14
-_RADIUS = 10
 _TOLD_MS = 1600
 _FONT_PIXELS = 12
 _LEADING = 4
@@ -272,13 +272,7 @@ class _Card(QWidget):
     """A rounded ground."""
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        t = theme()
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(t.color("line"), 1))
-        painter.setBrush(t.color("card"))
-        box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        painter.drawRoundedRect(box, _RADIUS, _RADIUS)
+        paint_card(QPainter(self), self)
 
 
 def _copier(tab: ConnectTab, name: str) -> Callable[[], None]:

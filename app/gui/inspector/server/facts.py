@@ -2,8 +2,8 @@
 
 import time
 
-from PySide6.QtCore import QRectF, QSize, Qt, QTimer
-from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.gui import format as fmt
@@ -11,12 +11,12 @@ from app.gui.inspector.server.words import clock
 from app.gui.mirror import Mirror
 from app.gui.theme import theme
 from app.gui.widgets import icons
+from app.gui.widgets.card import paint_card
 from app.gui.widgets.elided_label import ElidedLabel
 from app.wire.nouns import EngineInfo, Profile, Server
 from app.wire.options import value_text
 
 _PAD = 14
-_RADIUS = 10
 _TOLD_MS = 1600
 _COPIED = frozenset({"Address", "Model"})
 
@@ -54,13 +54,7 @@ class FactsCard(QWidget):
         return "\n".join(f"{name}: {v.text()}" for name, v in self._values.items() if v.text())
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        t = theme()
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(t.color("line"), 1))
-        painter.setBrush(t.color("card"))
-        box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        painter.drawRoundedRect(box, _RADIUS, _RADIUS)
+        paint_card(QPainter(self), self)
 
     def _add(self, name: str) -> None:
         t, row = theme(), self._grid.rowCount()
