@@ -48,6 +48,11 @@ class OwnedEngine:
         """Return True while the process runs."""
         return self.process.poll() is None
 
+    def wait(self) -> None:
+        """Wait until the process is gone, for as long as `stop` takes at most."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(2 * _STOP_S)
+
     def stop(self) -> None:
         """End the engine and its servers, and wait for it; kills it after 75 s."""
         if self.process.stdin is not None:

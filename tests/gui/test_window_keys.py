@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QLineEdit, QListWidget
@@ -149,6 +150,8 @@ def test_own_engine_ends_when_another_one_is_used_and_comes_back(
         desk = Desk(window, own_home, qtbot)
         desk.until_live()
         own = desk.engine_pid()
+        # Its end takes long: nobody may be sent back to it meanwhile.
+        psutil.Process(own).suspend()
         desk.keys("Ctrl+Shift+K")
         desk.until(lambda: desk.has_dialog(ConnectDialog))
         dialog = desk.dialog(ConnectDialog)
@@ -159,6 +162,10 @@ def test_own_engine_ends_when_another_one_is_used_and_comes_back(
         assert not window.parts.session.owns_engine
         assert "(remote)" in window.windowTitle()
         window.parts.run_command("own_engine")
+        desk.until(
+            lambda: "connect" in [w.objectName() for w in window.parts.session.crew.workers()]
+        )
+        psutil.Process(own).resume()
         desk.until(lambda: desk.engine_pid() not in (own, daemon.process.pid), START_S)
         assert window.parts.session.owns_engine
         assert daemon.process.poll() is None

@@ -7,7 +7,7 @@ from typing import TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from app.gui.mirror import LinkState, Mirror
-from app.gui.workers.connection import Connection, KeyWanted, connect
+from app.gui.workers.connection import Connection, KeyWanted, OwnedEngine, connect
 from app.gui.workers.door import Api, Door
 from app.gui.workers.metrics_feed import MetricsFeed
 from app.gui.workers.server_launcher import Launched, Outcome, ServerLauncher
@@ -36,6 +36,7 @@ class Session(QObject):
         self.crew = Crew(self)
         self._feed: MetricsFeed | None = None
         self._launchers: dict[str, ServerLauncher] = {}
+        self._left: OwnedEngine | None = None
         self._is_ending = False
         self.has_ended = False
 
@@ -52,9 +53,9 @@ class Session(QObject):
     def begin(self, key: str | None = None) -> None:
         """Find or start the engine, in a worker; `key` is one that the user has just typed."""
         self.mirror.set_link(LinkState.CONNECTING, self.tr("Connecting to the engine…"))
-        url = self.url
+        url, left = self.url, self._left
         self.crew.run(
-            "connect", lambda: connect(url, key), self._on_connected, self._on_connect_failed
+            "connect", lambda: connect(url, key, left), self._on_connected, self._on_connect_failed
         )
 
     def switch(self, url: str | None, key: str | None = None) -> None:
@@ -66,7 +67,8 @@ class Session(QObject):
                 self.url = url
             self._on_connected(result)
 
-        self.crew.run("connect", lambda: connect(url, key), adopt, self._on_switch_failed)
+        left = self._left
+        self.crew.run("connect", lambda: connect(url, key, left), adopt, self._on_switch_failed)
 
     def reconnect(self) -> None:
         """Leave an engine that is lost, ending it if it is owned, and find or start it again."""
@@ -208,6 +210,7 @@ class Session(QObject):
         self._stop_following()
         self.door = None
         if connection is not None and connection.owned is not None:
+            self._left = connection.owned
             self.crew.run("end-engine", connection.owned.stop, then, then)
         elif then is not None:
             then(None)

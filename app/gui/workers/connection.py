@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from app import environment
 from app.client import credentials, launch
 from app.client.api import Api
+from app.client.launch import OwnedEngine
 from app.client.nearby import NearbyEngine, look_around
 from app.wire.errors import AppError
 from app.wire.nouns import EngineInfo
 
-__all__ = ["Connection", "KeyWanted", "NearbyEngine", "connect", "look_around"]
+__all__ = ["Connection", "KeyWanted", "NearbyEngine", "OwnedEngine", "connect", "look_around"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Connection:
     url: str
     key: str | None
     info: EngineInfo
-    owned: launch.OwnedEngine | None = None
+    owned: OwnedEngine | None = None
     """The process, when this app started the engine and ends it at quit."""
 
     @property
@@ -41,12 +42,19 @@ class KeyWanted(AppError):
         self.was_wrong = was_wrong
 
 
-def connect(url: str | None, key: str | None = None) -> Connection:
+def connect(
+    url: str | None, key: str | None = None, after: OwnedEngine | None = None
+) -> Connection:
     """Return a connection to the engine at `url`, else to this home's own, started if need be.
 
-    Blocks up to 30 s. `key` is one that the user has just typed. Raises KeyWanted, or AppError.
+    Blocks up to 30 s. `key` is one that the user has just typed, `after` an engine of this home
+    that is on its way out: no other is looked for or started before it is gone. Raises KeyWanted,
+    or AppError.
     """
     if url is None:
+        if after is not None:
+            # It still answers, and still holds the home.
+            after.wait()
         found = launch.find()
         if found is None:
             return _start()
