@@ -1,5 +1,6 @@
 """`mlxm doctor` and the report: what is found, what is mended, and what never leaves."""
 
+import os
 import socket
 import stat
 import subprocess
@@ -88,6 +89,28 @@ def test_address_of_a_killed_engine_is_found_and_removed(home: Path) -> None:
     assert "none runs: it was killed" in doctor(home, code=0)
     doctor(home, "--fix", code=0)
     assert not file.exists()
+
+
+def plant_remains(home: Path) -> list[Path]:
+    """Leave what writes leave that were interrupted more than an hour ago."""
+    files = [folder / ".tmp-1" for folder in (home, home / "run", home / "backups" / "app")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        os.utime(file, (0, 0))
+    return files
+
+
+def test_remains_of_interrupted_writes_are_removed_on_wish_and_by_the_next_engine(
+    homes: Path, home: Path
+) -> None:
+    remains = plant_remains(home)
+    assert "3 files of interrupted writes" in doctor(home, code=0)
+    doctor(home, "--fix", code=0)
+    assert not [file for file in remains if file.exists()]
+    remains = plant_remains(home)
+    with running_engine(homes, home=home):
+        assert not [file for file in remains if file.exists()]
 
 
 def test_engine_that_runs_is_named_and_its_port_is_no_trouble(homes: Path) -> None:

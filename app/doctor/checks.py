@@ -136,7 +136,7 @@ def check_secrets() -> Iterator[Finding]:
 def check_remains() -> Iterator[Finding]:
     """Whether interrupted writes have left files behind."""
     limit = time.time() - _OLD_S
-    folders = (paths.home(), paths.profiles(), paths.run())
+    folders = (paths.home(), paths.profiles(), paths.run(), *paths.backups().glob("*/"))
     left = [
         path
         for folder in folders

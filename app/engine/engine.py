@@ -147,7 +147,7 @@ class Engine:
     async def open(self) -> None:
         """Load what is on disk, bind both ports and start to measure. Raises AppError."""
         await asyncio.to_thread(runfile.reap_leftovers)
-        for folder in (paths.home(), paths.run()):
+        for folder in (paths.home(), paths.run(), *paths.backups().glob("*/")):
             files.sweep_temporaries(folder)
         files.sweep_logs(paths.logs() / "servers", max_bytes=_LOG_BYTES, max_age_s=_LOG_AGE_S)
         await self._refresh_runtimes()
