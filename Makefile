@@ -5,6 +5,8 @@
 BOOTSTRAP := @sh .ci/bootstrap.sh
 BIN := .venv/bin
 ARGS :=
+# Whole files are dealt out, so that a file's tests still run in order and share their fixtures.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
 PYTEST := QT_QPA_PLATFORM=$${QT_QPA_PLATFORM:-offscreen} $(BIN)/python -m pytest
 
 run: ## Start the app
@@ -13,7 +15,7 @@ run: ## Start the app
 
 test: ## Run the tests and all checks
 	$(BOOTSTRAP)
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) $(PARALLEL) $(ARGS)
 
 demo: ## Start a server with the demo model and talk to it
 	$(BOOTSTRAP)
