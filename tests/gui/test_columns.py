@@ -9,11 +9,14 @@ from app.gui.inspector.page import InspectorPage
 from app.gui.main_window.columns import Columns
 
 
-@pytest.mark.parametrize(("width", "is_beside"), [(1600, True), (1250, True), (960, False)])
+@pytest.mark.parametrize(
+    ("width", "is_beside"), [(1600, True), (1300, True), (1250, True), (1200, False), (960, False)]
+)
 def test_inspector_opens_without_moving_the_models(
     qtbot: QtBot, width: int, is_beside: bool
 ) -> None:
     models, servers, inspector = QWidget(), QWidget(), Inspector()
+    servers.setMinimumWidth(570)
     columns = Columns(models, servers, inspector)
     qtbot.addWidget(columns)
     columns.resize(width, 700)

@@ -6,8 +6,6 @@ from PySide6.QtWidgets import QSplitter, QWidget
 
 from app.gui.inspector.frame import Inspector
 
-_WIDE = 1200
-"""From this many pixels on there is room for three columns."""
 _SIDE = (300, 520)
 _FIRST_SIZES = [400, 1000]
 _INSPECTOR = 400
@@ -30,6 +28,7 @@ class Columns(QSplitter):
         models.setMinimumWidth(_SIDE[0])
         models.setMaximumWidth(_SIDE[1])
         self.setSizes(_FIRST_SIZES)
+        self.splitterMoved.connect(self._on_moved)
         inspector.opening.connect(self._on_opening)
         inspector.opened.connect(self._on_opened)
         inspector.closed.connect(self._on_closed)
@@ -48,6 +47,9 @@ class Columns(QSplitter):
         super().resizeEvent(event)
         self._arrange()
 
+    def _on_moved(self) -> None:
+        self._side = self._models.width()
+
     def _on_opening(self) -> None:
         self._side = self._models.width()
 
@@ -57,7 +59,7 @@ class Columns(QSplitter):
         room = self.width() - self._side - 2 * self.handleWidth()
         if self._servers.isVisibleTo(self):
             third = max(self._inspector.width(), _INSPECTOR)
-            third = min(third, max(room - _INSPECTOR, self._inspector.minimumWidth()))
+            third = min(third, room - self._least_servers())
             self.setSizes([self._side, room - third, third])
         else:
             self.setSizes([self._side, 0, room + self.handleWidth()])
@@ -68,5 +70,10 @@ class Columns(QSplitter):
         self.setSizes([side, self.width() - side - self.handleWidth(), 0])
 
     def _arrange(self) -> None:
-        covers = self._inspector.page is not None and self.width() < _WIDE
-        self._servers.setVisible(not covers)
+        # A splitter that lacks room takes some of every column.
+        columns = self._side + self._least_servers() + self._inspector.minimumWidth()
+        has_room = self.width() >= columns + 2 * self.handleWidth()
+        self._servers.setVisible(has_room or self._inspector.page is None)
+
+    def _least_servers(self) -> int:
+        return max(self._servers.minimumSizeHint().width(), self._servers.minimumWidth())

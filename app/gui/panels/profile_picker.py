@@ -19,7 +19,7 @@ from app.gui.theme import theme
 from app.gui.widgets import icons
 from app.wire.nouns import Profile
 
-_MINIMUM_WIDTH = 264
+_MINIMUM_WIDTH = 220
 _VISIBLE_ROWS = 9
 
 
