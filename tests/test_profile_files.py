@@ -276,16 +276,24 @@ def test_python_that_cannot_be_used_says_why(
     assert re.search(problem, found.problem), found.problem
 
 
+@pytest.mark.parametrize(
+    "answer",
+    ["hello", "[]", "{}", "null", '{"python": 3, "versions": [], "flags": 1}', "", "\\xff"],
+)
+def test_program_that_answers_something_else_is_no_python(tmp_path: Path, answer: str) -> None:
+    program = tmp_path / "python3"
+    program.write_text(f"#!/bin/sh\nprintf '%b' '{answer}'\n")
+    program.chmod(0o755)
+    assert Pythons().find(str(program)).problem == f"{program} does not answer like a Python."
+
+
 def test_path_that_is_no_python_says_so(tmp_path: Path) -> None:
-    empty, text, silent = tmp_path / "empty", tmp_path / "text", tmp_path / "silent"
+    empty, text = tmp_path / "empty", tmp_path / "text"
     empty.mkdir()
     text.write_text("hello")
-    silent.write_text("#!/bin/sh\necho hello\n")
-    silent.chmod(0o755)
     pythons = Pythons()
     assert pythons.find(str(empty)).problem == f"{empty} has no bin/python."
     assert pythons.find(str(text)).problem == f"{text} is no program."
-    assert pythons.find(str(silent)).problem == f"{silent} does not answer like a Python."
     assert "no absolute path" in pythons.find("python3").problem
 
 

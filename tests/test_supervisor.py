@@ -643,6 +643,19 @@ def test_gpu_limit_of_a_runner_becomes_a_fact_of_the_machine() -> None:
     run(scenario, "listening:5000", "loaded:123")
 
 
+@pytest.mark.parametrize("said", [0, -1, 2**62])
+def test_gpu_limit_that_cannot_be_is_not_believed(
+    expect_log: Callable[[str], None], said: int
+) -> None:
+    expect_log("the GPU may use")
+
+    async def scenario(one: World) -> None:
+        await one.start()
+        assert one.bus.info.machine.gpu_limit_bytes is None
+
+    run(scenario, "listening:5000", f"loaded:{said}")
+
+
 def test_bugfix_02_logs_of_earlier_starts_are_rotated_away() -> None:
     async def scenario(one: World) -> None:
         for _ in range(6):

@@ -1,6 +1,5 @@
 """The Pythons that can run servers: found, asked once what they have, and remembered."""
 
-import json
 import os
 import platform
 import subprocess
@@ -92,6 +91,16 @@ class Python(msgspec.Struct, frozen=True):
         return not flag or self.flags is None or flag in self.flags
 
 
+class _Answer(msgspec.Struct):
+    """What a Python prints; a program that says something else is none."""
+
+    python: str
+    versions: dict[str, str]
+    flags: frozenset[str] | None
+    folder: str | None
+    error: str = ""
+
+
 class Pythons:
     """Asks each Python once; again when it or its packages have changed. Safe in all threads."""
 
@@ -159,18 +168,17 @@ def _ask(program: Path) -> tuple[Python, str | None]:
             capture_output=True, timeout=_DEADLINE_S, env=environment, cwd=program.parent,
             stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
-        answer = json.loads(result.stdout.splitlines()[-1])
+        answer = msgspec.json.decode(result.stdout.splitlines()[-1], type=_Answer)
     except subprocess.TimeoutExpired:
         return Python(str(program), problem=f"{program} did not answer in time."), None
     except OSError as error:
         reason = error.strerror or str(error)
         return Python(str(program), problem=f"{program} cannot be run: {reason}."), None
-    except (ValueError, IndexError):
+    except (msgspec.DecodeError, IndexError):
         return Python(str(program), problem=f"{program} does not answer like a Python."), None
-    flags = None if answer["flags"] is None else frozenset(answer["flags"])
-    found = Python(str(program), answer["python"], answer["versions"], flags)
-    problem = _problem(found, answer.get("error", ""))
-    return msgspec.structs.replace(found, problem=problem), answer["folder"]
+    found = Python(str(program), answer.python, answer.versions, answer.flags)
+    problem = _problem(found, answer.error)
+    return msgspec.structs.replace(found, problem=problem), answer.folder
 
 
 def _problem(found: Python, error: str) -> str:

@@ -247,6 +247,10 @@ class Supervisor:
     def on_gpu_limit(self, limit_bytes: int) -> None:
         """Take what Metal lets the GPU use, which only a process with MLX can tell."""
         info = self.bus.info
+        if not 0 < limit_bytes <= info.machine.memory_bytes:
+            # A wrong one would let starts through that freeze the machine, or refuse all.
+            _log.warning("a server says that the GPU may use %d bytes; ignored", limit_bytes)
+            return
         machine = msgspec.structs.replace(info.machine, gpu_limit_bytes=limit_bytes, has_gpu=True)
         self.bus.put_info(msgspec.structs.replace(info, machine=machine))
 
