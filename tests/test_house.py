@@ -112,6 +112,74 @@ def test_import_contract_with_planted_break_fails(
     assert place.removesuffix(".py").removesuffix("/__init__").replace("/", ".") in result.stdout
 
 
+_HANDLERS = "def planted() -> None:\n    try:\n        planted()\n    {}\n"
+
+
+@pytest.mark.parametrize(
+    ("rule", "planted"),
+    [
+        ("E722", _HANDLERS.format("except:\n        planted()")),
+        ("BLE001", _HANDLERS.format("except Exception:\n        planted()")),
+        ("S110", _HANDLERS.format("except Exception:\n        pass")),
+        ("S112", "for _ in ():\n    try:\n        1\n    except Exception:\n        continue\n"),
+        ("S101", "def planted(value: int) -> None:\n    assert value > 0\n"),
+        ("T201", 'print("here")\n'),
+        ("T203", "import pprint\n\npprint.pprint(1)\n"),
+        ("T100", "breakpoint()\n"),
+        ("G004", "import logging\n\nlogging.getLogger().info(f'{1}')\n"),
+        ("ANN201", 'def planted():\n    """Do it."""\n'),
+        ("ANN001", 'def planted(value) -> None:\n    """Do it."""\n'),
+        ("D103", "def planted() -> None:\n    planted()\n"),
+        ("PGH004", "import os  # noqa\n"),
+        ("RUF100", "VALUE = 1  # noqa: BLE001\n"),
+        ("S602", "import subprocess\n\nsubprocess.run('ls', shell=True, check=True)\n"),
+        ("ASYNC230", "async def planted() -> None:\n    open('a')\n"),
+    ],
+)
+def test_linter_with_planted_fault_fails(rule: str, planted: str) -> None:
+    text = f'"""Planted."""\n\n{planted}'
+    place = ROOT / "app" / "engine" / "planted.py"
+    found = subprocess.run(
+        [BIN / "ruff", "check", "--no-cache", "--output-format", "concise",
+         "--stdin-filename", place, "-"],
+        input=text, cwd=ROOT, capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False,
+    )  # fmt: skip
+    assert found.returncode == 1
+    assert f" {rule} " in found.stdout, found.stdout
+
+
+def test_nothing_suppresses_every_exception() -> None:
+    # The one way to swallow all of them that the linter lets through.
+    wide = re.compile(r"suppress\([^)]*\b(?:Base)?Exception\b")
+    files = [path for path in (ROOT / "app").rglob("*.py") if wide.search(path.read_text("utf-8"))]
+    assert not files
+
+
+def test_undeclared_package_that_is_planted_fails(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    place = tmp_path / "app" / "planted.py"
+    # Installed with something else, and so there until that something changes.
+    for text, is_right in (("import psutil\n", True), ("import anyio\n", False)):
+        place.write_text(text)
+        found = _run(BIN / "deptry", ".", "--no-ansi", "--ignore", "DEP002", cwd=tmp_path)
+        assert (found.returncode == 0) is is_right, found.stdout + found.stderr
+    assert "'anyio' imported but it is a transitive dependency" in found.stderr
+
+
+def test_untyped_code_that_is_planted_fails(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    environment = f'venvPath = "{BIN.parent.parent}"'
+    (tmp_path / "pyproject.toml").write_text(settings.replace('venvPath = "."', environment))
+    place = tmp_path / "app" / "planted.py"
+    for text, is_right in (("VALUE: int = 1\n", True), ("VALUE: int = 'one'\n", False)):
+        place.write_text(text)
+        found = _run(BIN / "pyright", cwd=tmp_path)
+        assert (found.returncode == 0) is is_right, found.stdout + found.stderr
+    assert "reportAssignmentType" in found.stdout
+
+
 def test_import_without_qt_works_outside_gui() -> None:
     code = """
 import importlib, sys
