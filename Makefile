@@ -1,6 +1,6 @@
 # Every target prepares .venv first; see .ci/bootstrap.sh. Extra arguments: make test ARGS='-k name'.
 .DEFAULT_GOAL := help
-.PHONY: run test demo check app lock docs bench soak clean help
+.PHONY: run test demo check app bundle audit lock docs bench soak clean help
 
 BOOTSTRAP := @sh .ci/bootstrap.sh
 BIN := .venv/bin
@@ -32,6 +32,15 @@ check: ## Run the linters, the type checker and the import contracts
 app: ## Build the program that runs by double-click, into dist/
 	@sh .ci/bootstrap.sh app
 	$(BIN)/pyinstaller --noconfirm --distpath dist --workpath .build build.spec
+
+bundle: ## Build that program and test it
+	@sh .ci/bootstrap.sh app
+	@$(PYTEST) -m bundle -s $(ARGS)
+
+audit: ## Look up known vulnerabilities of everything in requirements.lock
+	$(BOOTSTRAP)
+	@PATH="$$PATH:$$PWD/.tools/bin" uvx pip-audit@2.10.1 --requirement requirements.lock \
+		--require-hashes --disable-pip --strict --progress-spinner off $(ARGS)
 
 lock: ## Bring requirements.lock in line with pyproject.toml (ARGS=--upgrade for newer versions)
 	$(BOOTSTRAP)

@@ -1,4 +1,4 @@
-"""Builds the frozen program and runs it; `pytest -m bundle -s` shows sizes and times."""
+"""Builds the frozen program and runs it; `make bundle` shows sizes and times."""
 
 import faulthandler
 import gzip

@@ -21,7 +21,7 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 PYTHONS = ("3.11", "3.12", "3.13")
 
 
-def _workflow(name: str) -> dict[str, Any]:
+def _workflow(name: str) -> dict[Any, Any]:
     # YAML reads the key `on` as true.
     return yaml.safe_load((ROOT / ".github/workflows" / name).read_text(encoding="utf-8"))
 
@@ -58,11 +58,23 @@ def test_workflow_is_whole_and_its_scripts_are_shell(file: Path) -> None:
                 assert done.returncode == 0, done.stderr
 
 
+def test_every_commit_is_tested_frozen_and_audited() -> None:
+    workflow = _workflow("ci.yml")
+    assert {"push", "pull_request", "schedule"} <= set(workflow[True])
+    scripts = [step.get("run", "") for job in workflow["jobs"].values() for step in _steps(job)]
+    for wanted in (".ci/run", "make bundle", "make audit"):
+        assert wanted in scripts
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = makefile.split("\naudit:")[1].split("\n\n")[0]
+    for wanted in ("requirements.lock", "--require-hashes", "--strict"):
+        assert wanted in recipe
+
+
 def test_release_is_tested_on_linux_before_it_is_built_on_macos() -> None:
     jobs = _workflow("release.yml")["jobs"]
     linux = " ".join(step.get("run", "") for step in _steps(jobs["linux"]))
     assert ".ci/run" in linux
-    assert "-m bundle" in linux
+    assert "make bundle" in linux
     assert jobs["macos"]["needs"] == "linux"
     assert jobs["publish"]["needs"] == "macos"
     assert jobs["publish"]["permissions"] == {"contents": "write"}
