@@ -28,6 +28,13 @@ CREATE TABLE requests (
 CREATE INDEX requests_of_a_server ON requests (server, id);
 CREATE INDEX requests_by_time ON requests (at);
 """
+_NEEDED = (
+    'SELECT step, at, server, samples, "values" FROM figures LIMIT 0',
+    """
+    SELECT id, at, client, server, profile, model, state, prompt_tokens, completion_tokens,
+        ttft_s, duration_s, tokens_per_s, is_stream, error FROM requests LIMIT 0
+    """,
+)
 _TORN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -35,8 +42,8 @@ class BusyError(Exception):
     """Another program holds the database; the work may be tried again."""
 
 
-class _UnknownVersionError(Exception):
-    """Another version of the app made the file."""
+class _UnusableFileError(Exception):
+    """Another version of the app made the file, or what is in it does not fit together."""
 
 
 class Database:
@@ -57,10 +64,15 @@ class Database:
             return self._attempt(job)
         except sqlite3.ProgrammingError:
             raise
-        except _UnknownVersionError as error:
+        except _UnusableFileError as error:
             self._set_aside(str(error))
+        except UnicodeDecodeError:
+            # The sentence of an error that quotes a damaged schema.
+            self.close()
+            self._set_aside("its tables are damaged")
         except sqlite3.DatabaseError as error:
-            code = error.sqlite_errorcode & 0xFF
+            # Errors of the module itself, such as text that cannot be read, have no code.
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise BusyError from error
             self.close()
@@ -99,6 +111,7 @@ class Database:
             link.execute("PRAGMA synchronous = NORMAL")
             if version == 0:
                 _create(link)
+            _check(link)
         except BaseException:
             link.close()
             raise
@@ -139,15 +152,40 @@ def _beside(path: Path, suffix: str) -> Path:
 
 def _connect(place: str) -> sqlite3.Connection:
     # Used by one thread at a time, but not always by the same one.
-    return sqlite3.connect(place, timeout=_BUSY_S, check_same_thread=False)
+    link = sqlite3.connect(place, timeout=_BUSY_S, check_same_thread=False)
+    # A damaged letter must not make the row, and all rows around it, unreadable.
+    link.text_factory = _readable
+    return link
+
+
+def _readable(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def _version(link: sqlite3.Connection) -> int:
-    """Return 0 for a new file, or the version. Raises _UnknownVersionError for a strange one."""
+    """Return 0 for a new file, or the version. Raises _UnusableFileError for a strange one."""
     version: int = link.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, _VERSION):
-        raise _UnknownVersionError(f"its version is {version}")
+        raise _UnusableFileError(f"its version is {version}")
     return version
+
+
+def _check(link: sqlite3.Connection) -> None:
+    """Raise _UnusableFileError when pages are damaged; takes some 10 ms for 10 MB.
+
+    Without this a damaged page is met days later, amid a write.
+    """
+    found: str = link.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise _UnusableFileError("its pages are damaged")
+    try:
+        # A name that was hit is sound in itself, and yet no query finds it.
+        for query in _NEEDED:
+            link.execute(query)
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
+            raise _UnusableFileError("its tables are damaged") from error
+        raise
 
 
 def _create(link: sqlite3.Connection) -> None:

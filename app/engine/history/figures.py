@@ -1,5 +1,6 @@
 """Figures of servers in the database: fine for minutes, coarser for hours and days."""
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Sequence
 
@@ -127,7 +128,13 @@ def _read(
         "WHERE step = ? AND at BETWEEN ? AND ? AND server = ? ORDER BY at",
         (step, int(begin), int(end), server),
     )
-    return [Point(at, server, samples, _decoder.decode(text)) for at, samples, text in rows]
+    points: list[Point] = []
+    for at, samples, text in rows:
+        with contextlib.suppress(msgspec.DecodeError, TypeError):
+            # A bit that turned on the disk: a gap, which says less and nothing wrong.
+            if samples > 0:
+                points.append(Point(at, server, samples, _decoder.decode(text)))
+    return points
 
 
 def _replace(link: sqlite3.Connection, step: int, points: Iterable[Point]) -> None:

@@ -71,7 +71,11 @@ class Store:
                 return None
             try:
                 row = self._db.execute(query, values).fetchone()
-                return read_json(row[0], HubDetails) if row else None
+                found = read_json(row[0], HubDetails) if row else None
+                # A damaged index leads to the row of another model.
+                if found is None or found.model.id == values[0]:
+                    return found
+                _log.warning("a row of %s is of another model", self._path)
             except sqlite3.Error as error:
                 self._give_up(error)
             except (msgspec.DecodeError, TypeError) as error:
@@ -83,7 +87,8 @@ class Store:
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 return _connect(self._path)
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+                # The last: an error of the database that quotes damaged text.
                 _log.warning("%s cannot be used and is made anew: %s", self._path, error)
                 self._remove()
         return None
@@ -122,7 +127,9 @@ def _connect(path: Path) -> sqlite3.Connection:
                 )
                 db.execute(f"PRAGMA user_version = {_VERSION:d}")
         db.execute("SELECT id, updated_at, at, body FROM details LIMIT 1").fetchone()
-    except sqlite3.Error:
+        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("its pages are damaged")
+    except (sqlite3.Error, UnicodeDecodeError):
         db.close()
         raise
     return db
