@@ -269,13 +269,33 @@ def test_close_is_honoured() -> None:
     run(test())
 
 
-@pytest.mark.parametrize("part", [b"GET /hea", post(ASK)[:-5]], ids=["in the head", "in the body"])
-def test_slow_request_is_ended_with_408(part: bytes) -> None:
+@pytest.mark.parametrize(
+    ("part", "limits"),
+    [
+        (b"GET /hea", Limits(head_s=0.1)),
+        (post(ASK)[:-5], Limits(body_window_s=0.1)),
+        (post(ASK).split(b"\r\n\r\n")[0] + b"\r\n\r\n", Limits(body_window_s=0.1)),
+    ],
+    ids=["in the head", "in the body", "before the body"],
+)
+def test_slow_request_is_ended_with_408(part: bytes, limits: Limits) -> None:
     async def test() -> None:
-        async with house(limits=Limits(head_s=0.1, body_window_s=0.1)) as h:
+        async with house(limits=limits) as h:
             answer = await h.ask(part)
             assert answer.status == 408
             assert answer.headers["connection"] == "close"
+
+    run(test())
+
+
+def test_slow_head_is_ended_with_408_on_a_connection_that_may_be_idle_for_long() -> None:
+    async def test() -> None:
+        async with house(limits=Limits(head_s=0.1, idle_s=600.0)) as h:
+            client = await h.connect()
+            await client.send(get("/health"))
+            assert (await client.read()).status == 200
+            await client.send(b"GET /hea")
+            assert (await client.read()).status == 408
 
     run(test())
 

@@ -7,6 +7,7 @@ import fcntl
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Generator
@@ -22,6 +23,8 @@ from app.wire.errors import AppError, ErrorCode
 
 _log = logging.getLogger("engine")
 DAEMON_PORT = 8798
+# A relayed stream takes two files. What macOS gives a program at its start is 256.
+_OPEN_FILES = 4096
 KEY_VARIABLE = "MLX_MANAGER_API_KEY"
 
 
@@ -41,6 +44,7 @@ def main(argv: list[str]) -> int:
         return 1
     logs.hook_exceptions("engine")
     environment.adopt_file()
+    _raise_file_limit()
     try:
         settings = EngineSettings(_flags(options))
         logging.getLogger().setLevel(settings.text("log_level").upper())
@@ -53,6 +57,17 @@ def main(argv: list[str]) -> int:
         _log.critical("the engine ended by an error in the program", exc_info=error)
         sys.stderr.write(f"mlxm engine: An error in the program: {error!r}.\n")
     return 1
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    # On Linux, -1 says that there is no limit.
+    if 0 <= soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError) as error:
+            _log.warning("no more than %d files can be open: %s", soft, error)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

@@ -6,7 +6,13 @@ from typing import Protocol
 import msgspec
 
 from app.gateway.errors import RequestError, malformed, server_failed
-from app.gateway.events import EventStream, EventTooLargeError, UnreadableEventError, Usage
+from app.gateway.events import (
+    EventStream,
+    EventTooLargeError,
+    UnreadableEventError,
+    Usage,
+    renamings,
+)
 from app.gateway.ledger import Meter
 from app.wire.reading import JsonReader, read_json
 
@@ -198,10 +204,8 @@ class Answer:
             return
         self._count(_whole_usage(body) if self._meter is not None else None)
         if self._model is not None:
-            name = msgspec.json.encode(self._model)
-            for space in (b" ", b""):
-                old = b'"model":' + space + b'"default_model"'
-                body = body.replace(old, b'"model":' + space + name)
+            for old, new in renamings(self._model):
+                body = body.replace(old, new)
         self._client.send_whole(body)
 
     def _refusal(self, body: bytes) -> RequestError:

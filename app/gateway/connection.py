@@ -35,7 +35,8 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.only = only
         """The one profile that this connection leads to, None for all."""
-        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[None] = self._loop.create_future()
         """Done when the connection is closed."""
         self._shared = shared
         self._limits = shared.limits
@@ -119,8 +120,7 @@ class Connection(asyncio.Protocol):
         """Read requests; those that are sent ahead of an answer wait."""
         if self._is_closing:
             return
-        if self._reader.is_between and self._relay is None:
-            self._arm(self._limits.head_s, self._on_late)
+        begins = self._reader.is_between and self._relay is None
         self._reader.feed(data)
         is_held = self._relay is not None or self._is_paused
         if is_held and self._reader.waiting > _MAX_AHEAD_BYTES:
@@ -128,6 +128,15 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         self._advance()
+        # Most heads come whole; a timer for each of them would be for nothing.
+        if begins and self._is_in_head:
+            self._arm(self._limits.head_s, self._on_late)
+
+    @property
+    def _is_in_head(self) -> bool:
+        """True when the rest of a head is waited for."""
+        is_idle = self._relay is None and not self._is_closing
+        return is_idle and not (self._reader.is_in_body or self._reader.is_between)
 
     def _advance(self) -> None:
         try:
@@ -138,9 +147,14 @@ class Connection(asyncio.Protocol):
 
     def _step(self) -> bool:
         """Take one request and answer it; False when more of it must come first."""
-        request = self._request if self._reader.is_in_body else self._next_request()
+        is_new = not self._reader.is_in_body
+        request = self._next_request() if is_new else self._request
         body = None if request is None else self._reader.take_body()
-        if request is None or body is None:
+        if request is None:
+            return False
+        if body is None:
+            if is_new:
+                self._await_body(request)
             return False
         self._disarm()
         self._handle(request, body)
@@ -168,11 +182,12 @@ class Connection(asyncio.Protocol):
                 self._reader.take_body()
                 self._writer_for(request).send_refusal(refusal)
             return None
-        if request.has_body:
-            self._watch_body(self._reader.received)
-            if request.expects_continue and not self._reader.waiting:
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return request
+
+    def _await_body(self, request: RequestHead) -> None:
+        self._watch_body(self._reader.received)
+        if request.expects_continue and not self._reader.waiting:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _handle(self, request: RequestHead, body: bytes) -> None:
         writer = self._writer_for(request)
@@ -222,7 +237,7 @@ class Connection(asyncio.Protocol):
         is_between = self._reader.is_between
         self._arm(self._limits.idle_s if is_between else self._limits.head_s, self._on_late)
         if not is_between:
-            asyncio.get_running_loop().call_soon(self._advance)
+            self._loop.call_soon(self._advance)
 
     def _writer_for(self, request: RequestHead) -> AnswerWriter:
         return AnswerWriter(self._transport, request, self._on_end, headers=self._cors(request))
@@ -264,7 +279,7 @@ class Connection(asyncio.Protocol):
 
     def _arm(self, delay_s: float, action: Callable[[], None]) -> None:
         self._disarm()
-        self._timer = asyncio.get_running_loop().call_later(delay_s, action)
+        self._timer = self._loop.call_later(delay_s, action)
 
     def _disarm(self) -> None:
         if self._timer is not None:

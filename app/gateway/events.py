@@ -36,6 +36,14 @@ class UnreadableEventError(Exception):
     """The server sends an event that is not what its API says."""
 
 
+def renamings(model: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Return what to replace by what, so that an answer has `model` for `default_model`."""
+    # Quotes within a value are escaped, so these never match inside an answer's text.
+    name = msgspec.json.encode(model)
+    fields = (b'"model": ', b'"model":')
+    return tuple((field + b'"default_model"', field + name) for field in fields)
+
+
 class EventStream:
     """Passes on complete events only, with the client's name for the model.
 
@@ -48,14 +56,16 @@ class EventStream:
         """True after the event that ends a complete answer."""
         self.usage: Usage | None = None
         """The token counts, once they have come."""
-        self._name = None if model is None else msgspec.json.encode(model)
+        self._renamings = () if model is None else renamings(model)
         self._hides_usage = hides_usage
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
         """Return the events that are complete now; may be empty. Raises EventTooLargeError."""
-        if self._held:
-            data = self._held + data
+        if not self._held and data.endswith(b"\n\n"):
+            # Nearly always so: a server writes event by event.
+            return self._shape(data)
+        data = self._held + data
         end = _last_boundary(data)
         self._held = data[end:]
         if len(self._held) > MAX_EVENT_BYTES:
@@ -68,13 +78,11 @@ class EventStream:
         return self._shape(_DONE + b"\n\n") if held.rstrip() == _DONE else b""
 
     def _shape(self, events: bytes) -> bytes:
-        if events[-32:].rstrip().rpartition(b"\n")[2] == _DONE:
+        tail = events[-32:]
+        if b"[DONE]" in tail and tail.rstrip().rpartition(b"\n")[2] == _DONE:
             self.is_done = True
-        if self._name is not None:
-            # Quotes within a value are escaped, so this never matches inside an answer's text.
-            for space in (b" ", b""):
-                old = b'"model":' + space + b'"default_model"'
-                events = events.replace(old, b'"model":' + space + self._name)
+        for old, new in self._renamings:
+            events = events.replace(old, new)
         return self._without_usage(events) if b'"usage"' in events else events
 
     def _without_usage(self, events: bytes) -> bytes:

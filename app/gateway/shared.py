@@ -27,7 +27,7 @@ class Limits:
     """Silence of an event stream that is filled with a comment."""
     starting_s: float = 5.0
     """Between two comments while a server starts."""
-    connections: int = 256
+    connections: int = 1024
 
 
 @dataclass(slots=True)
