@@ -296,7 +296,7 @@ class _Step:
 
 
 @pytest.mark.parametrize("darwin", [True, False])
-def test_spec_makes_one_windowed_program_on_macos_and_a_plain_one_elsewhere(
+def test_card_07_spec_makes_one_windowed_program_on_macos_and_a_plain_one_elsewhere(
     bundle: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, darwin: bool
 ) -> None:
     licences = tmp_path / "licences.txt"

@@ -50,6 +50,19 @@ def test_ensure_of_a_stopping_server_starts_it_again() -> None:
     run(scenario)
 
 
+def test_ensure_of_a_profile_that_is_deleted_meanwhile_says_so() -> None:
+    async def scenario(w: World) -> None:
+        await w.start()
+        w.supervisor.stop("p")
+        waiting = asyncio.create_task(w.supervisor.ensure("p"))
+        await asyncio.sleep(0)
+        w.bus.remove(w.bus.profiles["p"])
+        with pytest.raises(AppError, match="There is no profile"):
+            await waiting
+
+    run(scenario)
+
+
 @pytest.mark.expect_log("server p")
 def test_ensure_of_a_broken_server_raises_its_reason_and_does_not_try_at_once_again() -> None:
     async def scenario(w: World) -> None:

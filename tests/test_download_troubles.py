@@ -44,7 +44,7 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, str], DownloadState, str]] = {
     "missing": ({}, {}, _S.FAILED, "There is no model {id} on the hub"),
     "missing, with a token": ({}, {"HF_TOKEN": "good"}, _S.FAILED, "hub. Check the name."),
     "private": ({"private": True}, {}, _S.FAILED, "for a private model, log in"),
-    "gated, no token": ({"gated": "auto"}, {}, _S.BLOCKED, "users who are logged in"),
+    "gated, no token": ({"gated": "auto"}, {}, _S.BLOCKED, "needs a login"),
     "gated, not allowed": (
         {"gated": "manual"}, {"HF_TOKEN": "good"}, _S.BLOCKED, "must allow you to download it",
     ),
@@ -76,6 +76,7 @@ def test_every_refusal_has_its_own_state_and_sentence(standin: StandInHub, homes
                 found = stop_at(engine, repo_id)
                 assert found.state is state, name
                 assert part.format(id=repo_id) in shown(found), name
+                assert "status" not in shown(found), name
                 if state is not _S.WAITING:
                     assert found.failure is not None
                     assert found.failure.hint, name

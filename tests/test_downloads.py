@@ -90,8 +90,19 @@ def test_download_ends_as_model_without_a_frame_of_both_or_none(
         (i,) = [i for i, e in enumerate(seen) if isinstance(e, Removed)]
         assert i == len(seen) - 2
         assert seen[i].seq + 1 == seen[i + 1].seq
+        assert seen[i].is_done
         assert other.downloads() == []
         check_files(cache_of(engine), standin)
+        # One that changes nothing ends with its model too; a cancel does not.
+        other.add_download(DownloadRequest(ID))
+        ends = [wait_for_event(events, lambda e: isinstance(e, Removed)), next(events)]
+        assert ends[0].is_done
+        assert is_model(ends[1])
+        standin.rate = MB
+        add_model(standin, 4 * MB, repo_id="mlx-community/Other")
+        other.add_download(DownloadRequest("mlx-community/Other"))
+        other.remove_download("mlx-community/Other")
+        assert not wait_for_event(events, lambda e: isinstance(e, Removed)).is_done
 
 
 def test_ids_with_a_slash_work_quoted_and_plain(standin: StandInHub, homes: Path) -> None:

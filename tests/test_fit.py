@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from app import paths
 from app.wire.fit import cache_bytes, fit, runtime_bytes
-from app.wire.hub import CachePart, CacheShape, ModelShape, Verdict
+from app.wire.hub import Verdict
+from app.wire.shape import CachePart, CacheShape, ModelShape
 from app.worker.hub import probe
 from app.worker.hub.formula import cache_shape
 from app.worker.hub.shapes import Shapes

@@ -154,7 +154,7 @@ def test_search_ends_on_a_hub_whose_pages_never_end(engine: RunningEngine, hub: 
 @pytest.mark.parametrize(
     ("fault", "code", "words"),
     [
-        (Fault("status", LIST, status=503), "hub_failed", "trouble (status 503)"),
+        (Fault("status", LIST, status=503), "hub_failed", "overloaded"),
         (Fault("status", LIST, status=429, headers={"Retry-After": "42"}), "hub_limited", "42 s"),
         (rate_limited(7, "api", path=LIST, times=None), "hub_limited", "8 s"),
         (Fault("status", LIST, status=200, body=b"<html>Login"), "hub_failed", "web page"),
@@ -259,7 +259,8 @@ def test_command_search_prints_id_size_fit_and_downloads(engine: RunningEngine) 
     assert head.split() == ["MODEL", "SIZE", "FIT", "DOWNLOADS"]
     assert [row.split() for row in rows] == [[LLAMA, "0.06", "GB", "fits", "120,000"]]
     assert json.loads(mlxm("llama-1b-4bit", "--json"))["models"][0]["id"] == LLAMA
-    assert "No MLX model" in mlxm("no-such-model")
+    assert [row.split()[0] for row in mlxm("llama-1b", "4bit").splitlines()[1:]] == [LLAMA]
+    assert "matches “no such model”" in mlxm("no", "such", "model")
 
 
 def test_fit_of_local_model_is_told(engine: RunningEngine) -> None:

@@ -22,11 +22,12 @@ from app.engine.supervisor.autostart import start_marked
 from app.engine.supervisor.victims import fewest, least_recent
 from app.wire.errors import AppError, ErrorCode
 from app.wire.events import MachineSample
-from app.wire.hub import CacheShape, ModelShape, Verdict
+from app.wire.hub import Verdict
 from app.wire.nouns import ServerState
 from app.wire.options import OptionValue, check_options
 from app.wire.plan import StartPlan, budget_bytes
 from app.wire.policy import POLICIES
+from app.wire.shape import CacheShape, ModelShape
 
 GIB = 2**30
 
@@ -561,6 +562,9 @@ def test_engine_swaps_servers_on_request_within_its_budget(homes: Any) -> None:
         assert plan.verdict is Verdict.FITS
         assert "cache at" in plan.sentence
         assert plan.sentence == api.model_fit("demo").sentence
+        (demo,) = (model for model in api.models() if model.id == "demo")
+        assert demo.shape is not None
+        assert demo.shape.weights_bytes == plan.weights_bytes
         assert ask(engine, "One").status == 200
         until(lambda: api.start_plan("two").others_bytes.get("one", 0) > 50_000_000)
         plan = api.start_plan("two")
@@ -568,6 +572,7 @@ def test_engine_swaps_servers_on_request_within_its_budget(homes: Any) -> None:
         parts = (plan.weights_bytes or 0, plan.cache_bytes or 0, plan.runtime_bytes)
         limit = sum(-(-part * 10 // GIB) for part in parts) / 10
         api.change_settings({"memory_budget": f"{limit} GB"})
+        assert api.engine().memory_limit_bytes == pytest.approx(limit * GIB, rel=0.01)
         plan = api.start_plan("two")
         assert plan.verdict is Verdict.TOO_BIG
         assert plan.stop_first == ("one",)

@@ -13,6 +13,7 @@ from model_kit import by_id, config, make_folder, make_hub_repo, model_files, sa
 from app import paths
 from app.wire.nouns import Model, ModelSource
 from app.wire.scan import ScanResult, decode_scan
+from app.wire.shape import CachePart, CacheShape, ModelShape
 from app.worker import describe
 from app.worker.architectures import Architectures, _from_source, installed_architectures
 from app.worker.main import main
@@ -59,6 +60,23 @@ def test_hub_model_is_described(tmp_path: Path) -> None:
     assert model.tags == ()
     assert model.problem is None
     assert model.modified_at > 1e9
+
+
+def test_scan_tells_what_the_memory_of_a_model_depends_on(tmp_path: Path) -> None:
+    llama = {
+        "num_hidden_layers": 16, "hidden_size": 2048, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "head_dim": 64,
+    }  # fmt: skip
+    files = model_files(**llama)
+    files["consolidated.safetensors"] = bytes(1000)
+    model = hub_model(tmp_path / "told", files)
+    cache = CacheShape((CachePart(16 * 2 * 8 * 64 * 2),))
+    assert model.shape == ModelShape(len(files["model.safetensors"]), cache, 40960)
+    odd = hub_model(tmp_path / "odd", model_files(**llama, ssm_cfg={"layer": "Mamba2"}))
+    assert odd.shape is not None
+    assert odd.shape.cache is None
+    del files["tokenizer.json"]
+    assert hub_model(tmp_path / "broken", files).shape is None
 
 
 def test_hub_model_size_counts_a_shared_blob_once(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from engine_kit import fake_server, running_engine
-from faults.fault_kit import READY, World, open_files, run
+from faults.fault_kit import READY, World, open_files, run, so
 
 from app import paths
 from app.engine.supervisor import logfiles
@@ -179,8 +179,9 @@ def test_stranger_that_holds_the_pipe_costs_no_open_file(monkeypatch: pytest.Mon
         try:
             await one.stop()
             assert stranger.is_running()
-            await asyncio.sleep(0.05)
-            assert open_files() <= before, server
+            # Later than the end of the transport, but long before the stranger's.
+            await so(lambda: open_files() <= before)
+            assert stranger.is_running(), server
         finally:
             stranger.kill()
 

@@ -121,7 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     set_up_export(commands.add_parser("export", help=out))
     set_up_import(commands.add_parser("import", help="make profiles from an exported file"))
     find = commands.add_parser("search", help="search the hub for models")
-    find.add_argument("text", metavar="TEXT", help="words of its name, its id, or a link to it")
+    words = "words of its name, its id, or a link to it"
+    find.add_argument("text", metavar="TEXT", nargs="+", help=words)
     find.add_argument("--json", action="store_true", help="print JSON for programs")
     find.set_defaults(run=search.search)
     pull.set_up(commands.add_parser("pull", help="download a model, or go on with its download"))

@@ -48,7 +48,7 @@ def pull(api: Api, options: argparse.Namespace) -> int:
 
 
 def _next(api: Api, download: Download, screen: "_Screen") -> Download | None:
-    """Return the download when it ended or stopped, None when it is gone."""
+    """Return the download when it stopped, None when it is done. Raises AppError for a cancel."""
     for event in api.events():
         found, is_gone = _of_event(event, download.id)
         if is_gone:
@@ -71,8 +71,10 @@ def _of_event(event: Event, download_id: str) -> tuple[Download | None, bool]:
             if isinstance(item, Download) and item.id == download_id:
                 return item, False
             return None, False
-        case Removed(kind="download", id=gone):
-            return None, gone == download_id
+        case Removed(kind="download", id=gone, is_done=is_done) if gone == download_id:
+            if not is_done:
+                raise _cancelled(download_id)
+            return None, True
         case _:
             return None, False
 
@@ -81,11 +83,15 @@ def _finish(api: Api, model_id: str, screen: "_Screen") -> int:
     screen.end()
     model = next((m for m in api.models() if m.id == model_id), None)
     if model is None:
-        raise AppError(f"The download of {model_id} was cancelled.", code=ErrorCode.NOT_FOUND)
+        raise _cancelled(model_id)
     print(f"{model_id} is there, {model.size_bytes / 1e9:.2f} GB")
     if model.problem is not None:
         print(f"Note: {model.problem}")
     return 0
+
+
+def _cancelled(model_id: str) -> AppError:
+    return AppError(f"The download of {model_id} was cancelled.", code=ErrorCode.NOT_FOUND)
 
 
 def _stopped(download: Download) -> AppError:

@@ -20,14 +20,15 @@ _WORDS = {
 
 def search(api: Api, options: argparse.Namespace) -> int:
     """Print the first page of a search with sizes and fits."""
-    page = api.search_hub(HubQuery(text=options.text, details=PAGE_SIZE))
+    text = " ".join(options.text)
+    page = api.search_hub(HubQuery(text=text, details=PAGE_SIZE))
     if options.json:
         print(json.dumps(msgspec.to_builtins(page), indent=2, ensure_ascii=False))
         return 0
     if page.notice:
         print(f"mlxm: {page.notice}", file=sys.stderr)
     if not page.models:
-        print(f"No MLX model on the hub matches “{options.text}”.")
+        print(f"No MLX model on the hub matches “{text}”.")
         return 0
     width = max(len(model.id) for model in page.models)
     print(f"{'MODEL':<{width}}  {'SIZE':>9}  {'FIT':<11}  {'DOWNLOADS':>10}")

@@ -46,6 +46,14 @@ class Bus:
             table[item.id] = item
             self._send(Upsert(self._next(), kind, msgspec.Raw(msgspec.json.encode(item))))
 
+    def finish(self, download: Download, model: Model) -> None:
+        """Publish that a download is gone because its model is there, new or not."""
+        # One after the other without a wait, so that nobody sees both or none.
+        if self.downloads.pop(download.id, None) is not None:
+            self._send(Removed(self._next(), "download", download.id, is_done=True))
+        self.models[model.id] = model
+        self._send(Upsert(self._next(), "model", msgspec.Raw(msgspec.json.encode(model))))
+
     def put_info(self, info: EngineInfo) -> None:
         """Publish changed facts about the engine itself."""
         if info != self.info:

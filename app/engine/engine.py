@@ -21,6 +21,7 @@ from app.engine.announce import Announcement
 from app.engine.awake import KeepAwake
 from app.engine.bus import Bus
 from app.engine.downloads import Downloads
+from app.engine.endless import keep_going
 from app.engine.foreign import ForeignServers
 from app.engine.history import History
 from app.engine.http.app import make_app
@@ -101,7 +102,7 @@ class Engine:
             ProfileStore(runtimes), self._bus, lambda: settings.flag("show_demo")
         )
         self._memory = Memory(self._bus)
-        self._memory.budget = settings.text("memory_budget")
+        self._apply_budget()
         self._hub = Hub(self._bus, self._memory)
         planner = Planner(self._bus, self._memory, self._cache, self._hub)
         self._supervisor = Supervisor(
@@ -184,11 +185,14 @@ class Engine:
         if is_reached and self._settings.flag("announce"):
             port = control.getsockname()[1]
             self._spawn(self._announcement.open(self._bus.info, host, port), "announce")
-        self._spawn(self._measure(), "measure")
-        self._spawn(self._follow_models(), "models")
-        self._spawn(self._profiles.follow(), "profiles")
-        self._spawn(self._foreign.follow(), "foreign")
-        self._spawn(self._history.follow(), "history")
+        for work, name in (
+            (self._measure, "measure"),
+            (self._follow_models, "models"),
+            (self._profiles.follow, "profiles"),
+            (self._foreign.follow, "foreign"),
+            (self._history.follow, "history"),
+        ):
+            self._spawn(keep_going(work, name), name)
         self._spawn(start_marked(self._supervisor), "autostart")
 
     async def close(self) -> None:
@@ -227,8 +231,13 @@ class Engine:
         await self._refresh_runtimes()
         await self._profiles.load()
         self._downloads.apply_settings()
-        self._memory.budget = self._settings.text("memory_budget")
+        self._apply_budget()
         self._rescan()
+
+    def _apply_budget(self) -> None:
+        self._memory.budget = self._settings.text("memory_budget")
+        limit = self._memory.limit_bytes()
+        self._bus.put_info(msgspec.structs.replace(self._bus.info, memory_limit_bytes=limit))
 
     async def _refresh_runtimes(self) -> None:
         for runtime in self._runtimes.values():

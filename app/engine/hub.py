@@ -28,11 +28,11 @@ from app.wire.hub import (
     HubQuery,
     Measure,
     Measured,
-    ModelShape,
     Refused,
     Search,
     decode_hub_answer,
 )
+from app.wire.shape import ModelShape
 
 _log = logging.getLogger("hub")
 DEADLINE_S = 15.0

@@ -5,7 +5,13 @@ import re
 UNKNOWN = "\N{EN DASH}"
 _GIB = 2**30
 _MIB = 2**20
-_SPOKEN_UNITS = {"KB": "kilobytes", "MB": "megabytes", "GB": "gigabytes", "TB": "terabytes"}
+_SPOKEN_UNITS = {
+    "B": "bytes",
+    "KB": "kilobytes",
+    "MB": "megabytes",
+    "GB": "gigabytes",
+    "TB": "terabytes",
+}
 _FAMILY_WORDS = {
     "moe": "MoE",
     "vl": "VL",
@@ -34,6 +40,8 @@ def file_size(value: float | None) -> str:
     """Return a size on disk in bytes, in powers of ten as Finder."""
     if value is None:
         return UNKNOWN
+    if 0 < value < 1000:
+        return f"{value:.0f} B"
     if value < 999_500:
         return f"{value / 1e3:.0f} KB"
     if value < 999_500_000:

@@ -84,6 +84,7 @@ class Mirror(QObject):
     profiles_changed = Signal()
     models_changed = Signal()
     downloads_changed = Signal()
+    download_done = Signal(object)  # str, its id: its model is there; then downloads_changed
     foreign_changed = Signal()
     server_changed = Signal(object)  # Server, new or changed
     server_removed = Signal(object)  # str, its id
@@ -183,6 +184,8 @@ class Mirror(QObject):
                 self.models_changed.emit()
             case "download":
                 self.downloads.pop(event.id, None)
+                if event.is_done:
+                    self.download_done.emit(event.id)
                 self.downloads_changed.emit()
             case "foreign":
                 self.foreign.pop(event.id, None)

@@ -199,7 +199,7 @@ QLineEdit, QComboBox {{ min-height: 26px; max-height: 26px; padding: 0 8px; }}
 QLineEdit:focus, QComboBox:focus, QPlainTextEdit:focus {{
     border: 2px solid {t.acc}; padding: 0 7px;
 }}
-QLineEdit, QPlainTextEdit {{ placeholder-text-color: {t.tx3}; }}
+QLineEdit, QComboBox, QPlainTextEdit {{ placeholder-text-color: {t.tx3}; }}
 QMenu {{ background: {t.card}; color: {t.tx}; border: 1px solid {t.line2}; padding: 4px; }}
 QMenu::item {{ padding: 5px 12px 5px 24px; border-radius: 4px; font-size: 13px; }}
 /* The font, though it is the menu's own, makes Qt leave a gap between a text and its keys. */

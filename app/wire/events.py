@@ -52,6 +52,8 @@ class Removed(msgspec.Struct, frozen=True, tag="removed", tag_field="event"):
     seq: int
     kind: Kind
     id: str
+    is_done: bool = False
+    """True for a download that came to its end; its model follows, changed or not."""
 
 
 class Samples(msgspec.Struct, frozen=True, tag="samples", tag_field="event"):

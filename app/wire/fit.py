@@ -1,6 +1,7 @@
 """Whether a model fits the memory: pure arithmetic over its shape and what runs already."""
 
-from app.wire.hub import CacheShape, Fit, ModelShape, Verdict
+from app.wire.hub import Fit, Verdict
+from app.wire.shape import CacheShape, ModelShape
 
 DEFAULT_CONTEXT = 32_768
 """Tokens; a model made for less is counted with its own length."""
@@ -29,6 +30,15 @@ def cache_bytes(shape: CacheShape, context: int) -> int:
 def runtime_bytes(weights_bytes: int) -> int:
     """Return the working memory of a server beside weights and cache, in bytes."""
     return _RUNTIME_BASE + weights_bytes // _RUNTIME_SHARE
+
+
+def needed_bytes(shape: ModelShape, context: int | None = None) -> int:
+    """Return what a server of this model needs beside the others, as far as that is known."""
+    weights = shape.weights_bytes or 0
+    cache = 0
+    if shape.cache is not None:
+        cache = cache_bytes(shape.cache, context or default_context(shape))
+    return weights + cache + runtime_bytes(weights)
 
 
 def fit(

@@ -6,6 +6,7 @@ import msgspec
 
 from app.wire.nouns import Failure
 from app.wire.reading import JsonReader
+from app.wire.shape import ModelShape
 
 PAGE_SIZE = 30
 """Models in one page of a search."""
@@ -54,37 +55,8 @@ class Fit(msgspec.Struct, frozen=True):
     largest_context: int | None = None
     """The longest context that fits now, at most the model's own; None where not even a short one
     fits, or where that is not known."""
-    shape: "ModelShape | None" = None
+    shape: ModelShape | None = None
     """What it was counted from, for a model on this disk; one on the hub tells its shape itself."""
-
-
-class CachePart(msgspec.Struct, frozen=True):
-    """Layers whose caches grow alike."""
-
-    bytes_per_token: int
-    """All layers of the part together."""
-    window: int | None = None
-    """Tokens after which they stop growing."""
-
-
-class CacheShape(msgspec.Struct, frozen=True):
-    """How the cache of one conversation grows with its tokens."""
-
-    parts: tuple[CachePart, ...]
-    fixed_bytes: int = 0
-    """State that does not grow."""
-    is_measured: bool = False
-    """True when mlx-lm's own classes gave it, False when it is a formula's."""
-
-
-class ModelShape(msgspec.Struct, frozen=True):
-    """What the memory of a model depends on."""
-
-    weights_bytes: int | None = None
-    """From file sizes."""
-    cache: CacheShape | None = None
-    context_length: int | None = None
-    """Tokens; what the model was made for."""
 
 
 class HubModel(msgspec.Struct, frozen=True):

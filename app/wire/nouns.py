@@ -7,6 +7,7 @@ import msgspec
 
 from app.wire.errors import ErrorCode
 from app.wire.options import OptionValue, RuntimeInfo
+from app.wire.shape import ModelShape
 
 
 class ServerState(StrEnum):
@@ -172,6 +173,8 @@ class Model(msgspec.Struct, frozen=True):
     """Every folder that holds these weights; the first is `path`."""
     check: "ModelCheck | None" = None
     """What the last check of its files has found, or how far it is."""
+    shape: ModelShape | None = None
+    """What its memory depends on, by its files; the cache only where a formula tells it."""
 
     def is_named(self, text: str) -> bool:
         """True if `text` stands for this model: its id, or one of its folders."""
@@ -355,3 +358,6 @@ class EngineInfo(msgspec.Struct, frozen=True):
     """That the last run of this engine did not end in order, in words; empty when it did."""
     troubles: tuple[str, ...] = ()
     """What is wrong with the engine's files, in sentences for the user, oldest first."""
+    memory_limit_bytes: int = 0
+    """What all model servers may hold together: the budget of the settings, or what the machine
+    lets the GPU use; 0 where the engine does not say."""

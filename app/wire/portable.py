@@ -65,11 +65,6 @@ class ImportEntry(msgspec.Struct, frozen=True):
     problem: str = ""
     """Why it cannot be imported at all; empty when it can."""
 
-    @property
-    def needs_consent(self) -> bool:
-        """True when something of it is left out unless it is allowed."""
-        return any(value.consent is not None for value in self.values)
-
 
 class ImportPreview(msgspec.Struct, frozen=True):
     """What an import would bring."""

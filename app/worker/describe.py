@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from app.wire.shape import ModelShape
 from app.worker.architectures import installed_architectures
 from app.worker.files import (
     Table,
@@ -18,6 +19,7 @@ from app.worker.files import (
     texts,
     whole_number,
 )
+from app.worker.hub.formula import cache_shape
 from app.worker.safetensors import Tensor, count_parameters, precision, read_header
 
 INDEX = "model.safetensors.index.json"
@@ -49,6 +51,7 @@ class Description(msgspec.Struct, frozen=True):
     context_length: int | None = None
     tags: tuple[str, ...] = ()
     problem: str | None = None
+    shape: ModelShape | None = None
 
 
 def is_model(files: Mapping[str, int], *, has_partial_files: bool = False) -> bool:
@@ -83,15 +86,18 @@ def describe(
     missing = _missing_files(folder, files, has_partial_files=has_partial_files)
     problem = missing or damage or _unsupported(config) or _no_tokenizer(files)
     bits, by_layer = _bits(config)
+    length = _context_length(config)
+    weights = sum(size for name, size in files.items() if is_weights(name))
     return Description(
         quantization=_quantization(config, tensors),
         parameters=None
         if missing or damage
         else count_parameters(tensors, bits=bits, bits_by_layer=by_layer),
         family=clean(family) if isinstance(family, str) else None,
-        context_length=_context_length(config),
+        context_length=length,
         tags=_tags(folder, files, config),
         problem=problem,
+        shape=None if problem else ModelShape(weights or None, cache_shape(config), length),
     )
 
 

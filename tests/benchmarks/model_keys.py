@@ -16,8 +16,9 @@ from app.gui.models.model_filter import Segment
 from app.gui.panels.hub_results import HubCalls
 from app.gui.panels.models_panel import ModelsPanel
 from app.wire.events import Snapshot
-from app.wire.hub import Fit, HubModel, HubPage, ModelShape, Verdict
+from app.wire.hub import Fit, HubModel, HubPage, Verdict
 from app.wire.nouns import Download, DownloadState, EngineInfo, Machine, Model, ModelSource
+from app.wire.shape import ModelShape
 
 WORDS = "qwen3-4b"
 ROUNDS = 5
@@ -45,7 +46,7 @@ def main() -> None:
     app = make_application()
     mirror = Mirror()
     page = HubPage(tuple(_hub(n) for n in range(count)))
-    calls = HubCalls(lambda _query, good, _bad: good(page), lambda *_: None)
+    calls = HubCalls(lambda _query, good, _bad: good(page), lambda *_: None, lambda *_: None)
     panel = ModelsPanel(mirror, calls)
     mirror.set_link(LinkState.LIVE)
     # Beside thousands of rows of the hub, as many models as a disk holds.

@@ -1,6 +1,7 @@
 """Fixtures for all tests of the GUI."""
 
 import gc
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,10 @@ def collect_in_gui_thread_alone() -> Iterator[None]:
     A collection that happens to start in another thread, and there is one for the time limit of
     each test, would destroy widgets there while they are painted here.
     """
+    with warnings.catch_warnings():
+        # What a cancelled start of a process left in another package is not the fault of a widget.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
     gc.disable()
     yield
     gc.collect()

@@ -17,8 +17,9 @@ from app.gui.panels.hub_results import HubCalls
 from app.gui.panels.models_panel import ModelsPanel
 from app.wire.errors import AppError
 from app.wire.events import Snapshot
-from app.wire.hub import Fit, HubDetails, HubModel, HubPage, HubQuery, ModelShape, Verdict
+from app.wire.hub import Fit, HubDetails, HubModel, HubPage, HubQuery, Verdict
 from app.wire.nouns import EngineInfo, Machine, Model, ModelSource
+from app.wire.shape import ModelShape
 
 GIB = 2**30
 
@@ -38,17 +39,26 @@ class Lookup:
 
 
 @dataclass
+class Measure:
+    id: str
+    answer: Callable[[Fit], object]
+    refuse: Callable[[AppError], object]
+
+
+@dataclass
 class HandHub:
     """Records what it is asked; nothing is answered by itself."""
 
     questions: list[Question] = field(default_factory=list)
     lookups: list[Lookup] = field(default_factory=list)
+    measures: list[Measure] = field(default_factory=list)
 
     @property
     def calls(self) -> HubCalls:
         return HubCalls(
             lambda query, good, bad: self.questions.append(Question(query, good, bad)),
             lambda model_id, good, bad: self.lookups.append(Lookup(model_id, good, bad)),
+            lambda model_id, good, bad: self.measures.append(Measure(model_id, good, bad)),
         )
 
     @property

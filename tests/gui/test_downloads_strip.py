@@ -9,6 +9,7 @@ from pytestqt.qtbot import QtBot
 from app.gui.delegates.download_tile import DownloadAction
 from app.gui.main import make_application
 from app.gui.mirror import LinkState, Mirror
+from app.gui.models import download_text
 from app.gui.models.download_list import DownloadList
 from app.gui.models.hub_text import hub_id
 from app.gui.models.model_list import Role
@@ -121,6 +122,22 @@ def test_end_of_a_download_shows_its_model_in_the_same_frame(
     assert not panel.downloads.isVisible()
 
 
+def test_keyboard_goes_from_the_downloads_to_the_list_by_tab_and_at_their_end(
+    panel: ModelsPanel, mirror: Mirror, qtbot: QtBot
+) -> None:
+    put(mirror, download(1))
+    panel.activateWindow()
+    panel.view.setFocus()
+    qtbot.waitUntil(panel.view.hasFocus)
+    qtbot.keyClick(panel.view, Qt.Key.Key_Backtab)
+    assert panel.downloads.view.hasFocus()
+    qtbot.keyClick(panel.downloads.view, Qt.Key.Key_Tab)
+    assert panel.view.hasFocus()
+    panel.downloads.view.setFocus()
+    put(mirror)
+    assert panel.view.hasFocus()
+
+
 def test_strip_is_at_most_three_tiles_high(panel: ModelsPanel, mirror: Mirror) -> None:
     put(mirror, *(download(n) for n in range(7)))
     assert panel.downloads.height() == 3 * 92
@@ -145,6 +162,8 @@ def test_progress_changes_one_row_and_resets_nothing(
     [
         ({}, ["10.0 of 17.0 GB", "48 MB/s", "2 min 20 s left"]),
         ({"eta_s": None, "bytes_per_s": None}, ["10.0 of 17.0 GB"]),
+        ({"eta_s": 480.0}, ["8 min left"]),
+        ({"eta_s": 7200.0}, ["2 h left"]),
     ],
 )
 def test_line_says_amount_speed_and_time_left(
@@ -215,3 +234,51 @@ def test_model_holds_to_the_rules_of_qt(mirror: Mirror) -> None:
     source.sync({})
     assert source.rowCount() == 0
     assert tester.model() is source
+
+
+def test_strip_leaves_room_for_the_list_in_a_low_window(
+    panel: ModelsPanel, mirror: Mirror, qtbot: QtBot
+) -> None:
+    put(mirror, *(download(n) for n in range(7)))
+
+    def is_laid_out(rows: int) -> bool:
+        top = panel.view.mapTo(panel, QPoint()).y()
+        is_below = top > panel.downloads.geometry().bottom()
+        return panel.downloads.height() == rows * 92 and is_below and panel.view.height() >= 150
+
+    for height, rows in ((500, 1), (546, 2), (900, 3)):
+        panel.resize(400, height)
+        qtbot.waitUntil(lambda rows=rows: is_laid_out(rows), timeout=30_000)
+
+
+@pytest.mark.parametrize("code", [ErrorCode.ACCESS_NEEDED, ErrorCode.TOKEN_NEEDED])
+def test_refused_download_has_a_button_for_its_page(
+    panel: ModelsPanel, mirror: Mirror, qtbot: QtBot, code: ErrorCode
+) -> None:
+    put(mirror, Download(model(1).id, DownloadState.BLOCKED, failure=Failure(code, "No.")))
+    strip = panel.downloads
+    option = QStyleOptionViewItem()
+    option.rect = strip.view.visualRect(strip.model.index(0))
+    option.widget = strip.view
+    place = strip.tile.page_rect(option).center().toPoint()
+    with qtbot.waitSignal(panel.open_page_requested) as asked:
+        qtbot.mouseClick(strip.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert asked.args == [model(1).id]
+    put(mirror, download(1))
+    with qtbot.assertNotEmitted(panel.open_page_requested):
+        qtbot.mouseClick(strip.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("{} needs a login at the hub.", "Needs a login at the hub."),
+        ("Download of {} stopped: the disk is full.", "The disk is full."),
+        ("The authors of {} must allow you to download it.",
+         "The authors must allow you to download it."),
+    ],
+)  # fmt: skip
+def test_line_says_why_without_the_name_that_stands_above_it(message: str, shown: str) -> None:
+    failure = Failure(ErrorCode.DISK_FULL, message.format(model(1).id))
+    stopped = Download(model(1).id, DownloadState.BLOCKED, failure=failure)
+    assert download_text.line(stopped) == shown

@@ -106,6 +106,17 @@ def test_sheet_without_a_network_leads_to_the_demo_and_comes_once(
         assert not desk.mirror.servers
 
 
+def test_sheet_whose_model_has_left_the_hub_says_so(
+    home: Path, hub: StandInHub, qtbot: QtBot
+) -> None:
+    hub.models.clear()
+    with fresh_window(home, qtbot) as desk:
+        sheet = await_sheet(desk)
+        desk.until(lambda: sheet.note.text(), START_S)
+        assert "search for another" in sheet.note.text()
+        assert sheet.demo.isDefault()
+
+
 def test_sheet_can_be_tried_again_when_the_network_is_back(
     home: Path, hub: StandInHub, qtbot: QtBot
 ) -> None:

@@ -22,8 +22,8 @@ from app.gui.main_window import MainWindow
 from app.gui.models.card_text import card_pieces
 from app.gui.models.memory_plan import plan, room_for, stops
 from app.gui.models.subject import names
-from app.wire.hub import ModelShape
 from app.wire.nouns import ServerState
+from app.wire.shape import ModelShape
 
 BIG = "mlx-community/Big-Llama-4bit"
 RUNNABLE = "mlx-community/Runs-4bit"

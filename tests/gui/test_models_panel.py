@@ -239,6 +239,14 @@ def test_key_hint_is_hidden_with_focus_or_text(qtbot: QtBot) -> None:
     assert not hint.isVisible()
 
 
+def test_search_for_a_model_that_is_on_its_way_does_not_deny_it(qtbot: QtBot) -> None:
+    models = make_models(3)
+    download = Download(models[0].id, DownloadState.DOWNLOADING)
+    panel, _ = open_panel(qtbot, models, downloads=(download,))
+    qtbot.keyClicks(panel.search, models[0].name)
+    assert f"No other model matches “{models[0].name}”" in shown_texts(panel)
+
+
 def test_search_without_match_offers_to_clear(qtbot: QtBot) -> None:
     panel, _ = open_panel(qtbot, make_models(3))
     qtbot.keyClicks(panel.search, "xyz")
@@ -621,6 +629,17 @@ def test_context_menu_asks_for_each_action(qtbot: QtBot) -> None:
     with qtbot.waitSignal(panel.reveal_requested) as asked:
         choose(menu, next(a.text() for a in menu.actions() if a.text() in reveal))
     assert asked.args == ["mlx-community/Model-00001-4bit"]
+    menu.close()
+
+
+@pytest.mark.parametrize(("source", "offers"), [("folder", True), ("demo", False)])
+def test_menu_offers_to_delete_what_is_not_part_of_the_app(
+    qtbot: QtBot, source: str, offers: bool
+) -> None:
+    model = msgspec.structs.replace(make_model("Mine"), source=ModelSource(source))
+    panel, _ = open_panel(qtbot, [model])
+    menu = open_menu(panel, index_of(panel, "Mine"))
+    assert ("Delete…" in [action.text() for action in menu.actions()]) is offers
     menu.close()
 
 

@@ -34,9 +34,9 @@ class Desk:
         raw = msgspec.Raw(msgspec.json.encode(item))
         self.mirror.apply(Upsert(self.engine.seq, kind, raw))
 
-    def remove(self, kind: str, item_id: str) -> None:
+    def remove(self, kind: str, item_id: str, *, is_done: bool = False) -> None:
         self.engine.seq += 1
-        self.mirror.apply(Removed(self.engine.seq, kind, item_id))
+        self.mirror.apply(Removed(self.engine.seq, kind, item_id, is_done))
 
     def download(self, state: DownloadState, failure: Failure | None = None) -> None:
         self.put("download", Download("acme/Tiny", state, 100, 50, failure))
@@ -67,6 +67,14 @@ def test_download_that_ends_with_a_model_is_told(desk: Desk) -> None:
     assert desk.said == [("Download finished", "Tiny, 2.3 GB")]
     desk.put("model", msgspec.structs.replace(TINY, size_bytes=1))
     assert len(desk.said) == 1
+
+
+def test_download_that_changes_nothing_is_told_as_any_other(desk: Desk) -> None:
+    desk.put("model", TINY)
+    desk.download(DownloadState.DOWNLOADING)
+    desk.remove("download", "acme/Tiny", is_done=True)
+    desk.put("model", TINY)
+    assert desk.said == [("Download finished", "Tiny, 2.3 GB")]
 
 
 def test_download_that_is_cancelled_is_not_told(desk: Desk) -> None:

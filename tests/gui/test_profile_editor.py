@@ -14,9 +14,11 @@ from app.gui.dialogs.import_sheet import ImportSheet
 from app.gui.dialogs.option_row import OptionRow, detail_text
 from app.gui.dialogs.profile_form import ProfileForm
 from app.gui.dialogs.rename_sheet import RenameSheet
+from app.gui.main import make_application
 from app.gui.main_window.dropping import DropTarget
 from app.gui.mirror import Mirror
 from app.gui.models.profile_list import ProfileList
+from app.gui.theme import theme
 from app.wire.events import Snapshot
 from app.wire.hub import Fit, Verdict
 from app.wire.nouns import Profile
@@ -104,9 +106,33 @@ def test_form_shows_whether_the_chosen_model_fits(qtbot: QtBot) -> None:
     assert dialog.fit_line.isHidden()
     dialog.show_fit(QWEN, fit)
     assert dialog.fit_line.pill.text() == "Tight"
-    assert "Weights 3.0 = 3.0 of 3.2 GB" in texts(dialog)
+    assert "Weights 3.0 = 3.0 of 3.2\N{NO-BREAK SPACE}GB" in texts(dialog)
     dialog.model_field.setEditText("else/where")
     assert dialog.fit_line.isHidden()
+
+
+def test_form_shows_the_beginning_of_a_long_model_once_it_is_chosen(qtbot: QtBot) -> None:
+    dialog = editing(qtbot)
+    line = dialog.model_field.lineEdit()
+    assert line is not None
+    dialog.activateWindow()
+    qtbot.waitUntil(dialog.isActiveWindow)
+    line.setFocus()
+    line.clear()
+    qtbot.keyClicks(line, f"somebody/{'long-' * 20}4bit")
+    assert dialog.model_field.toolTip() == line.text()
+    dialog.name_field.setFocus()
+    qtbot.waitUntil(lambda: line.cursorPosition() == 0)
+
+
+def test_form_says_search_models_as_readably_as_the_other_fields(qtbot: QtBot) -> None:
+    make_application()
+    theme().set_mode("light")
+    dialog = form(qtbot)
+    line = dialog.model_field.lineEdit()
+    assert line is not None
+    inks = {f.palette().placeholderText().color().name() for f in (line, dialog.name_field)}
+    assert inks == {theme().color("tx3").name()}
 
 
 def test_form_tells_range_default_and_reason_of_every_option(qtbot: QtBot) -> None:

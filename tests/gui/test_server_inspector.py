@@ -200,7 +200,8 @@ def test_try_streams_an_answer_and_remembers_the_turns(desk: Desk) -> None:
     assert "→ 24 tokens" in turn.figures.text()
     assert "tok/s" in turn.figures.text()
     desk.write("Go on")
-    desk.keys("Return")
+    # Elsewhere it starts the chosen profile.
+    desk.keys("Ctrl+Return")
     desk.until(lambda: len(tab.turns) == 2 and not tab.is_answering, START_S)
     first, second = (t.end.prompt_tokens for t in tab.turns)
     assert second > first

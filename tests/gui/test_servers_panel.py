@@ -96,6 +96,17 @@ def test_picker_enter_with_an_open_list_chooses_the_first_match_and_starts_nothi
     assert panel.last_profile_id == "coding"
 
 
+def test_picker_shows_the_beginning_of_a_long_name_once_it_is_left(qtbot: QtBot) -> None:
+    panel = panel_of(qtbot, Engine())
+    type_into_picker(qtbot, panel, "fast")
+    press(qtbot, panel, Qt.Key.Key_Down)
+    press(qtbot, panel, Qt.Key.Key_Return)
+    field = panel.header.picker.lineEdit()
+    assert field is not None
+    panel.header.new_button.setFocus()
+    assert (field.text(), field.cursorPosition()) == ("Fast chat", 0)
+
+
 def test_picker_text_that_is_no_profile_goes_back_to_the_chosen_one(qtbot: QtBot) -> None:
     panel = panel_of(qtbot, Engine())
     panel.last_profile_id = "chat"

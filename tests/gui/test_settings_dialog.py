@@ -7,6 +7,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QComboBox,
     QFileDialog,
     QInputDialog,
@@ -70,6 +71,19 @@ def texts(widget: QWidget) -> str:
 def button(dialog: QWidget, name: str) -> QPushButton:
     buttons = dialog.findChildren(QPushButton)
     return next(b for b in buttons if name in (b.text(), b.accessibleName()))
+
+
+def test_every_stop_of_the_keyboard_shows_that_it_is_one(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    dialog.activateWindow()
+    qtbot.waitUntil(dialog.isActiveWindow)
+    stops: list[QWidget] = []
+    while (stop := dialog.focusWidget()) not in stops[1:]:
+        stops.append(stop)
+        qtbot.keyClick(stop, Qt.Key.Key_Tab)
+    assert isinstance(stops[1], QComboBox), "Tab leads to the first control"
+    kinds = (QAbstractButton, QComboBox, QLineEdit)
+    assert all(isinstance(stop, kinds) for stop in stops[1:]), stops
 
 
 def test_every_setting_has_a_row_with_label_and_help_on_its_page(qtbot: QtBot, mode: str) -> None:

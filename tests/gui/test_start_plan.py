@@ -130,6 +130,18 @@ def test_start_beyond_the_limit_can_be_forced_or_given_up(
     assert session.stopped == []
 
 
+def test_start_that_waits_for_room_is_not_made_at_another_engine(qtbot: QtBot) -> None:
+    engine = Engine(server())
+    starting, session = starting_of(qtbot, engine)
+    starting.start("chat")
+    session.answer(TOO_BIG)
+    press(starting, "Stop Coding assistant and start")
+    starting.forget()
+    # The first snapshot of the other engine.
+    engine.remove("coding")
+    assert (session.stopped, session.started) == (["coding"], [])
+
+
 def put_model(engine: Engine, model_id: str, gib: float, *, problem: str | None = None) -> None:
     size = int(gib * GIB)
     name = model_id.rpartition("/")[2]

@@ -105,7 +105,7 @@ def test_every_state_of_the_hub_is_told_and_passes(
     assert browse is not None
     faults = {
         "tiny": (Fault("refuse", path=API), "The hub cannot be reached."),
-        "tiny-": (Fault("status", status=503, path=API), "The hub has trouble"),
+        "tiny-": (Fault("status", status=503, path=API), "The hub is overloaded"),
         "tiny-c": (rate_limited(42, kind="api", times=None, path=API), "Try again in 4"),
     }
     for text, (fault, words) in faults.items():

@@ -136,6 +136,7 @@ def test_own_engine_goes_on_when_another_one_cannot_be_reached(
         desk.qtbot.keyClicks(address, "127.0.0.1:9")
         desk.qtbot.keyClick(address, Qt.Key.Key_Return)
         desk.until(lambda: "No engine listens at http://127.0.0.1:9." in texts(dialog))
+        assert address.hasFocus(), "the address is what is wrong"
         desk.qtbot.keyClick(dialog, Qt.Key.Key_Escape)
         desk.until(lambda: not desk.has_dialog(ConnectDialog))
         assert window.parts.mirror.link is LinkState.LIVE

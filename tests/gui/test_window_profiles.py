@@ -50,6 +50,24 @@ def test_delete_asks_nothing_and_undo_brings_the_file_back(desk: Desk) -> None:
     drop(desk, "coding")
 
 
+def test_key_that_deletes_a_word_in_a_field_deletes_no_profile(desk: Desk) -> None:
+    file = write(desk, "coding", TEXT)
+    desk.choose("Coding")
+    picker = desk.picker.lineEdit()
+    assert picker is not None
+    search = desk.window.parts.models_panel.search
+    for focus, field in (("Ctrl+F", search), ("Ctrl+L", picker)):
+        desk.keys(focus)
+        desk.write("two words")
+        desk.keys("Ctrl+Backspace")
+        assert field.text() == "two "
+    desk.keys("Escape")
+    desk.keys("Ctrl+1")
+    desk.keys("Ctrl+Backspace")
+    desk.until(lambda: not file.exists())
+    desk.until(lambda: "coding" not in desk.mirror.profiles)
+
+
 def test_duplicate_makes_a_copy_and_chooses_it(desk: Desk) -> None:
     write(desk, "coding", TEXT)
     desk.choose("Coding")

@@ -96,12 +96,18 @@ def test_link_to_a_model_that_is_here_asks_nothing(desk: Desk, outside: System) 
     assert "is on this disk already" in notice(desk)
 
 
-def test_link_to_a_profile_asks_and_starts_it(
-    desk: Desk, outside: System, answers: Callable[..., Answers]
+def test_link_to_a_profile_asks_looks_at_the_memory_and_starts_it(
+    desk: Desk, outside: System, answers: Callable[..., Answers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = answers("Start").asked
+    session, names = desk.window.parts.session, list[str]()
+    call = session.call
+    monkeypatch.setattr(
+        session, "call", lambda name, *more: (names.append(name), call(name, *more))
+    )
     desk.window.open_targets(["mlxmanager:start?profile=demo"])
     assert asked == [("Start Demo?", "Cancel")]
+    assert "plan" in names
     desk.until_state("demo", ServerState.READY)
     desk.window.open_targets(["mlxmanager:start?profile=demo"])
     assert "runs already" in notice(desk)

@@ -339,9 +339,7 @@ class Downloads:
         _log.info("%s is downloaded", event.id)
         del self._queue.entries[event.id]
         model = self.disk.fetched(event, event.model, was_checked=entry.download.verify)
-        # One after the other without a wait, so that nobody sees both or none.
-        self._bus.remove(entry.download)
-        self._bus.put(model)
+        self._bus.finish(entry.download, model)
         self._pump()
         self._journal.save()
 

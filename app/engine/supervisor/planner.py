@@ -13,10 +13,11 @@ from app.engine.memory import Memory
 from app.engine.supervisor import preflight
 from app.engine.supervisor.victims import fewest
 from app.wire.errors import AppError
-from app.wire.fit import FITS_PERCENT, cache_bytes, default_context, fit, runtime_bytes
-from app.wire.hub import CacheShape, Fit, ModelShape, Verdict
+from app.wire.fit import FITS_PERCENT, fit, needed_bytes, runtime_bytes
+from app.wire.hub import Fit, Verdict
 from app.wire.nouns import Profile
 from app.wire.plan import StartPlan
+from app.wire.shape import CacheShape, ModelShape
 
 _log = logging.getLogger("server")
 _MEASURE_S = 5.0
@@ -122,15 +123,6 @@ class Planner:
             return False
         taken = weights + runtime_bytes(weights) + others_bytes
         return taken * 100 <= self.memory.limit_bytes() * FITS_PERCENT
-
-
-def needed_bytes(shape: ModelShape, context: int | None = None) -> int:
-    """Return what a server of this model needs beside the others."""
-    weights = shape.weights_bytes or 0
-    cache = 0
-    if shape.cache is not None:
-        cache = cache_bytes(shape.cache, context or default_context(shape))
-    return weights + cache + runtime_bytes(weights)
 
 
 def _ordered(

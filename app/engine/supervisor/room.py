@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.engine.supervisor.planner import Planner, needed_bytes
+from app.engine.supervisor.planner import Planner
 from app.engine.supervisor.victims import least_recent
 from app.wire.errors import AppError, ErrorCode
-from app.wire.hub import ModelShape, Verdict
+from app.wire.fit import needed_bytes
+from app.wire.hub import Verdict
 from app.wire.nouns import Profile
+from app.wire.shape import ModelShape
 
 _log = logging.getLogger("server")
 WAIT_S = 60.0

@@ -150,7 +150,8 @@ class Supervisor:
             if task.server.state is ServerState.STOPPING:
                 # Its memory must be free before it can be told whether there is room again.
                 await task.settled(demand.LONGEST_START_S)
-            await self._room.wait(self.bus.profiles[profile_id], is_wanted)
+            # The profile may have been deleted during that wait.
+            await self._room.wait(self._usable(profile_id), is_wanted)
             if is_wanted():
                 self._on_request.add(profile_id)
                 task.request_start()

@@ -22,6 +22,7 @@ from app.gui.models import download_text
 from app.gui.models.download_list import DownloadRole
 from app.gui.theme import theme
 from app.gui.widgets import icons
+from app.wire.errors import ErrorCode
 from app.wire.nouns import Download, DownloadState
 
 _Index = QModelIndex | QPersistentModelIndex
@@ -52,6 +53,8 @@ class DownloadAction(Enum):
     RESUME_ALL = "resume_all"
     INSPECT = "inspect"
     COPY_ID = "copy_id"
+    OPEN_PAGE = "open_page"
+    """Its page on the hub, where its authors are asked for access."""
 
 
 _FACES: Final = {
@@ -59,7 +62,14 @@ _FACES: Final = {
     DownloadAction.RESUME: "play",
     DownloadAction.RETRY: "rotate-cw",
     DownloadAction.CANCEL: "x",
+    DownloadAction.OPEN_PAGE: "external-link",
 }
+_AT_THE_HUB: Final = (ErrorCode.ACCESS_NEEDED, ErrorCode.TOKEN_NEEDED)
+
+
+def is_refused(download: Download) -> bool:
+    """Return True when what stops a download is settled on its page on the hub."""
+    return download.failure is not None and download.failure.code in _AT_THE_HUB
 
 
 def main_action(download: Download) -> DownloadAction:
@@ -93,6 +103,11 @@ class DownloadTile(QStyledItemDelegate):
             QRectF(right, top, _BUTTON, _BUTTON),
         )
 
+    def page_rect(self, option: QStyleOptionViewItem) -> QRectF:
+        """Return where the button of a refused download for its page is, in the viewport."""
+        first, cancel = self.button_rects(option)
+        return first.translated(first.left() - cancel.left(), 0)
+
     def set_wanted(self, ids: frozenset[str]) -> None:
         """Say of these downloads that their models are started when they have come."""
         if ids != self._wanted:
@@ -116,10 +131,14 @@ class DownloadTile(QStyledItemDelegate):
         tile = _tile_rect(option)
         _paint_ground(painter, tile, option)
         first, cancel = self.button_rects(option)
+        buttons = [(first, main_action(download)), (cancel, DownloadAction.CANCEL)]
+        if is_refused(download):
+            buttons.insert(0, (self.page_rect(option), DownloadAction.OPEN_PAGE))
+        right = buttons[0][0].left() - 12
         self._paint_name(painter, tile, download)
-        self._paint_bar(painter, tile, first.left() - 12, download)
-        self._paint_line(painter, tile, first.left() - 12, download)
-        for rect, action in ((first, main_action(download)), (cancel, DownloadAction.CANCEL)):
+        self._paint_bar(painter, tile, right, download)
+        self._paint_line(painter, tile, right, download)
+        for rect, action in buttons:
             self._paint_button(painter, rect, action, is_hot=self._hovered == (index.row(), action))
         painter.restore()
 
@@ -150,8 +169,11 @@ class DownloadTile(QStyledItemDelegate):
         first, cancel = self.button_rects(option)
         if cancel.contains(position):
             return DownloadAction.CANCEL
+        download = index.data(DownloadRole.DOWNLOAD)
         if first.contains(position):
-            return main_action(index.data(DownloadRole.DOWNLOAD))
+            return main_action(download)
+        if is_refused(download) and self.page_rect(option).contains(position):
+            return DownloadAction.OPEN_PAGE
         return None
 
     def _set_hovered(self, hovered: tuple[int, DownloadAction] | None) -> None:

@@ -200,7 +200,7 @@ class ModelTile(QStyledItemDelegate):
         self._look.card(painter, tile, option)
         line = tile.adjusted(PAD, 0, -PAD, 0)
         self._paint_name(painter, line, row, item)
-        end = self._paint_fit(painter, line, item.fit) if isinstance(item, HubModel) else 0.0
+        end = self._paint_fit(painter, line, index.data(Role.FIT))
         self._paint_author(painter, line, item, line.right() - end)
         if row.installed is not None and row.installed.problem:
             self._paint_problem(painter, line, row.installed.problem)

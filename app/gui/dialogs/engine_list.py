@@ -125,9 +125,3 @@ class EngineList(QWidget):
         self._look.setEnabled(False)
         self._note.setText(self.tr("Looking around…"))
         self.look_requested.emit()
-
-    def keep_focus_order(self, before: QWidget, after: QWidget) -> None:
-        """Put the list between two widgets of the dialog for the Tab key."""
-        self.setTabOrder(before, self._rows)
-        self.setTabOrder(self._rows, self._look)
-        self.setTabOrder(self._look, after)

@@ -1,5 +1,7 @@
 """Whether the chosen model fits the memory: one word, and the arithmetic behind it."""
 
+import re
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
@@ -9,6 +11,8 @@ from app.gui.widgets.pill import Pill
 from app.wire.hub import Fit, Verdict
 
 _PAD = 16
+_UNIT = re.compile(r"(?<=\d) (?=[KMGT]?B\b)")
+"""Between a number and its unit, which stay in one line."""
 _INKS = {
     Verdict.FITS: ("ok", "oks"),
     Verdict.TIGHT: ("warn", "warns"),
@@ -49,7 +53,8 @@ class FitLine(QWidget):
                 word = self.tr("Not supported")
             ink, tint = _INKS[fit.verdict]
             self.pill.set_state(word, theme().color(ink), theme().color(tint))
-            self.label.setText(f"{fit.sentence[:1].upper()}{fit.sentence[1:]}")
+            sentence = f"{fit.sentence[:1].upper()}{fit.sentence[1:]}"
+            self.label.setText(_UNIT.sub("\N{NO-BREAK SPACE}", sentence))
         self.setVisible(fit is not None)
 
     def apply_theme(self) -> None:

@@ -71,14 +71,15 @@ class ConnectDialog(QDialog):
         self._fit()
         (self._key if url else self._address).setFocus()
 
-    def show_error(self, message: str) -> None:
-        """Say why it did not work, and let the user try again."""
+    def show_error(self, message: str, *, is_key: bool = True) -> None:
+        """Say why it did not work, the key or the address, and let the user try again."""
         self._error.setText(message)
         self._error.show()
         self._fit()
         self._connect.setEnabled(True)
-        self._key.selectAll()
-        self._key.setFocus()
+        field = self._key if is_key or self._fixed_url else self._address
+        field.selectAll()
+        field.setFocus()
 
     def set_recent(self, urls: Sequence[str]) -> None:
         """Offer the addresses of the last times."""
@@ -157,7 +158,8 @@ class ConnectDialog(QDialog):
         url = self._fixed_url or self._address.text().strip()
         key = self._key.text().strip()
         if not url:
-            self.show_error(self.tr("Type the address of the engine, such as http://host:8798."))
+            message = self.tr("Type the address of the engine, such as http://host:8798.")
+            self.show_error(message, is_key=False)
             return
         if self._fixed_url and not key:
             self.show_error(self.tr("Type the key; whoever runs the engine knows it."))

@@ -129,6 +129,7 @@ class ProfileForm(QDialog):
         column.addWidget(self.launch_card)
         column.addStretch(1)
         self._scroll = QScrollArea(self)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setObjectName("profileFormScroll")
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setWidgetResizable(True)
@@ -174,6 +175,8 @@ class ProfileForm(QDialog):
         if (line := self.model_field.lineEdit()) is not None:
             line.setPlaceholderText(self.tr("Search models"))
             line.setCursorPosition(0)
+            # A long id shows its beginning again when it has been chosen.
+            line.editingFinished.connect(lambda: line.setCursorPosition(0))
 
     def _add_groups(
         self,
@@ -233,6 +236,7 @@ class ProfileForm(QDialog):
         self._resting.start()
 
     def _on_model_edited(self) -> None:
+        self.model_field.setToolTip(self.model_field.currentText())
         self._model_row.show_error(self._model_problem())
         self.error_label.clear()
         self.fit_line.show_fit(None)
@@ -356,6 +360,8 @@ def _match_list() -> QListView:
     view = QListView()
     view.setObjectName("modelMatches")
     view.setUniformItemSizes(True)
+    view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     view.setMouseTracking(True)
     view.setItemDelegate(QStyledItemDelegate(view))
     return view

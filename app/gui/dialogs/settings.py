@@ -154,6 +154,7 @@ class SettingsDialog(QDialog):
         layout.addStretch(1)
         self._boxes.append(layout)
         area = QScrollArea()
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setObjectName("settingsScroll")
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

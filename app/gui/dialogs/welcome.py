@@ -23,7 +23,7 @@ from app.gui.theme import theme
 from app.gui.widgets import icons
 from app.gui.widgets.note_line import NoteLine
 from app.gui.widgets.pill import Pill
-from app.wire.errors import AppError
+from app.wire.errors import AppError, ErrorCode
 from app.wire.hub import HubModel, Verdict
 from app.wire.nouns import Machine
 
@@ -104,7 +104,13 @@ class WelcomeSheet(QDialog):
     def show_trouble(self, error: AppError) -> None:
         """Say that the hub cannot be reached; the demo is the way to go then."""
         self.amount.setText(self.tr("Needs Hugging Face once, for the download."))
-        self.note.say(f"{error.message} {error.hint}".strip(), button=self.tr("Try again"))
+        text = f"{error.message} {error.hint}".strip()
+        if error.code is ErrorCode.REPO_NOT_FOUND:
+            # It was us who chose the name: nobody can check it, or log in for it.
+            text = self.tr(
+                "The hub does not have this model now. Close this and search for another."
+            )
+        self.note.say(text, button=self.tr("Try again"))
         self.download.setEnabled(False)
         self._set_main(self.demo if self.demo.isVisibleTo(self) else self.later)
 

@@ -24,6 +24,7 @@ class Arrivals(QObject):
     """Says which model has arrived. What is to run then is remembered over a restart of the app."""
 
     arrived = Signal(object)  # tuple[str, bool]: a model's id, and whether it is to be started
+    renewed = Signal(object)  # str: a model that was there before and is complete and up to date
     wishes_changed = Signal(object)  # frozenset[str]: what is started when it has come
 
     def __init__(self, mirror: Mirror, memory: QSettings, parent: QObject) -> None:
@@ -33,12 +34,15 @@ class Arrivals(QObject):
         self._wishes = dict.fromkeys(_remembered(memory), _Wish.AGREED)
         self._on_way: set[str] = set()
         self._gone: set[str] = set()
+        self._done: set[str] = set()
+        """Downloads that came to their end; their models follow."""
         self._doubt = QTimer(self)
         self._doubt.setSingleShot(True)
         self._doubt.setInterval(_DOUBT_MS)
         self._doubt.timeout.connect(self._drop_hopeless)
+        mirror.download_done.connect(self._done.add)
         mirror.downloads_changed.connect(self._on_changed)
-        mirror.models_changed.connect(self._on_changed)
+        mirror.models_changed.connect(self._on_models_changed)
 
     def wishes(self) -> frozenset[str]:
         """Return the ids of the models that are started when they have come."""
@@ -59,6 +63,13 @@ class Arrivals(QObject):
         """Do not start this model when it has come."""
         if self._wishes.pop(model_id, None) is not None:
             self._remember()
+
+    def _on_models_changed(self) -> None:
+        known = self._done - self._gone - self._wishes.keys()
+        self._done.clear()
+        self._on_changed()
+        for model_id in known & self._mirror.models.keys() - self._mirror.downloads.keys():
+            self.renewed.emit(model_id)
 
     def _on_changed(self) -> None:
         models, downloads = self._mirror.models, self._mirror.downloads

@@ -40,7 +40,7 @@ class ConnectActions(QObject):
         """Say in the open dialog why it did not work; return False when none is open."""
         if self.dialog is None:
             return False
-        self.dialog.show_error(f"{error.message} {error.hint}".strip())
+        self.dialog.show_error(f"{error.message} {error.hint}".strip(), is_key=False)
         return True
 
     def _open(self, url: str | None, message: str) -> None:
@@ -95,6 +95,7 @@ class ConnectActions(QObject):
     def _on_rejected(self) -> None:
         if self.dialog is not None:
             self._close()
+            self._session.cancel_switch()
             self._key_to_keep = None
             if self._session.mirror.link is LinkState.NEEDS_KEY:
                 self.given_up.emit()

@@ -58,6 +58,7 @@ class Dashboard(QObject):
         self._mirror = session.mirror
         self._panel = panel
         self.starting = Starting(session, window)
+        session.connected.connect(self.starting.forget)
         profiles.start_profile = self.starting.start
         panel.run_requested.connect(panel.expect_model)
         panel.run_requested.connect(profiles.run_model)

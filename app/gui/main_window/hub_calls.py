@@ -5,7 +5,7 @@ from collections.abc import Callable
 from app.gui.main_window.session import Session
 from app.gui.panels.hub_results import HubCalls
 from app.wire.errors import AppError
-from app.wire.hub import HubDetails, HubPage, HubQuery
+from app.wire.hub import Fit, HubDetails, HubPage, HubQuery
 
 HUB_PAGE = "https://huggingface.co/"
 """With a model's id behind it, the address of its page."""
@@ -28,4 +28,11 @@ def hub_calls(session: Session) -> HubCalls:
     ) -> None:
         session.call("hub-model", lambda api: api.hub_model(model_id), on_success, on_failure)
 
-    return HubCalls(search, describe)
+    def measure(
+        model_id: str,
+        on_success: Callable[[Fit], object],
+        on_failure: Callable[[AppError], object],
+    ) -> None:
+        session.call("row-fit", lambda api: api.model_fit(model_id), on_success, on_failure)
+
+    return HubCalls(search, describe, measure)

@@ -51,6 +51,7 @@ class ModelActions(QObject):
         self._window = window
         self.arrivals = Arrivals(session.mirror, memory, self)
         self.arrivals.arrived.connect(self._on_arrived)
+        self.arrivals.renewed.connect(self._on_renewed)
 
     def serve(self, panel: ModelsPanel, inspecting: Inspecting) -> None:
         """Do what the list of models and the pages of the inspector ask for."""
@@ -159,6 +160,11 @@ class ModelActions(QObject):
             text = self.tr("{} is ready").format(model.name)
             run = self.tr("Run")
             self.offered.emit(Offer(text, run, lambda: self._profiles.run_model(model_id)))
+
+    def _on_renewed(self, model_id: str) -> None:
+        """Tell the end of a download that may have changed nothing from a cancel."""
+        name = self._mirror.models[model_id].name
+        self.offered.emit(Offer(self.tr("{} is complete and up to date").format(name)))
 
 
 def _tr(text: str) -> str:

@@ -28,6 +28,7 @@ class Notifications(QObject):
         """Downloads that are gone, each with its model at that time."""
         mirror.server_changed.connect(self._on_server)
         mirror.server_removed.connect(self._on_server_removed)
+        mirror.download_done.connect(self._on_download_done)
         mirror.downloads_changed.connect(self._on_downloads)
         mirror.models_changed.connect(self._on_models)
 
@@ -53,6 +54,11 @@ class Notifications(QObject):
             if before is not None and before.state is not download.state:
                 self._on_download_state(download)
         self._downloads = dict(now)
+
+    def _on_download_done(self, download_id: str) -> None:
+        # Whatever the model was before: one that is the same has arrived too.
+        self._downloads.pop(download_id, None)
+        self._left[download_id] = None
 
     def _on_download_state(self, download: Download) -> None:
         if download.state in (DownloadState.FAILED, DownloadState.BLOCKED):

@@ -1,6 +1,7 @@
 """Fills the command palette and does what is chosen in it."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 
 from PySide6.QtCore import QCoreApplication, QObject, QSettings
@@ -13,6 +14,7 @@ from app.gui.main_window.commands import APPEARANCES, MENUS
 from app.gui.mirror import Mirror
 from app.gui.models.palette_list import PaletteEntry
 
+_log = logging.getLogger("gui")
 _KEY = "palette_recent"
 _MOST_RECENT = 20
 _NAMED = ("start", "stop", "restart", "log")
@@ -70,6 +72,7 @@ class PaletteActions(QObject):
         try:
             found: object = json.loads(str(self._memory.value(_KEY, "[]")))
         except ValueError:
+            _log.warning("what was chosen last in the palette cannot be read")
             return []
         return [str(one) for one in found] if isinstance(found, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
 

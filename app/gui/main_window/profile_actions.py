@@ -199,16 +199,19 @@ class ProfileActions(QObject):
         self._form_actions = FormActions(self._session, form)
 
         def on_saved(saved: Profile) -> None:
-            self.close_form()
+            # The form may have been closed while the engine was at work, and another one opened.
+            if self.form is form:
+                self.close_form()
             self.saved.emit(saved)
 
+        def complain(error: AppError) -> None:
+            if self.form is form:
+                form.show_error(f"{error.message} {error.hint}".strip())
+            else:
+                self.failed.emit(error)
+
         def submit(draft: ProfileDraft) -> None:
-            self._session.call(
-                "save-profile",
-                make_call(draft),
-                on_saved,
-                lambda error: form.show_error(f"{error.message} {error.hint}".strip()),
-            )
+            self._session.call("save-profile", make_call(draft), on_saved, complain)
 
         form.submitted.connect(submit)
         form.finished.connect(self.close_form)

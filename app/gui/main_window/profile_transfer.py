@@ -38,6 +38,8 @@ class ProfileTransfer(QObject):
         self.drop_target.dropped.connect(self.import_files)
         self.sheet: ImportSheet | None = None
         self._waiting: list[Path] = []
+        self._found: list[tuple[str, ImportRequest, ImportPreview]] = []
+        """What was read while another sheet was open."""
 
     def export(self, profile_id: str) -> None:
         """Ask for a place and write the profile there as a file for other computers."""
@@ -108,6 +110,9 @@ class ProfileTransfer(QObject):
         )
 
     def _next(self) -> None:
+        if self._found:
+            self._show(*self._found.pop(0))
+            return
         if not self._waiting:
             return
         path = self._waiting.pop(0)
@@ -126,6 +131,7 @@ class ProfileTransfer(QObject):
 
     def _show(self, title: str, request: ImportRequest, preview: ImportPreview) -> None:
         if self.sheet is not None:
+            self._found.append((title, request, preview))
             return
         models = self._session.mirror.models
         sheet = ImportSheet(title, preview, frozenset(models), self._window)

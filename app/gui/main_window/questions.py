@@ -17,7 +17,11 @@ def may_quit(window: QWidget, servers: list[str]) -> tuple[bool, bool]:
     """Ask whether these servers may be stopped; return the answer, and whether to ask again."""
     box = Question(window, _tr("Quit"), "server")
     box.setText(_tr("Stop {servers} and quit?").format(servers=_names(servers)))
-    box.setInformativeText(_tr("Programs that use them lose their connection."))
+    one, more = (
+        _tr("Programs that use it lose their connection."),
+        _tr("Programs that use them lose their connection."),
+    )
+    box.setInformativeText(one if len(servers) == 1 else more)
     never = QCheckBox(_tr("Do not ask again"))
     box.setCheckBox(never)
     return box.ask(_tr("Stop and quit")), not never.isChecked()
@@ -27,7 +31,11 @@ def may_leave(window: QWidget, servers: list[str]) -> bool:
     """Ask whether these servers may be stopped for a connection to another engine."""
     box = Question(window, _tr("Connect to an engine"), "server")
     box.setText(_tr("Stop {servers} and use another engine?").format(servers=_names(servers)))
-    box.setInformativeText(_tr("They are stopped when the other engine has answered."))
+    one, more = (
+        _tr("It is stopped when the other engine has answered."),
+        _tr("They are stopped when the other engine has answered."),
+    )
+    box.setInformativeText(one if len(servers) == 1 else more)
     return box.ask(_tr("Continue"))
 
 

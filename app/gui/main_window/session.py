@@ -39,6 +39,12 @@ class Session(QObject):
         self._left: OwnedEngine | None = None
         self._is_ending = False
         self.has_ended = False
+        self._is_beginning = False
+        self._asked = 0
+        self._adopted = 0
+        """The number of the wish that the connection in use comes from; earlier ones are late."""
+        self._switch: tuple[int, str | None] | None = None
+        """The wish for another engine that is awaited: its number and the address."""
 
     @property
     def connection(self) -> Connection | None:
@@ -52,23 +58,56 @@ class Session(QObject):
 
     def begin(self, key: str | None = None) -> None:
         """Find or start the engine, in a worker; `key` is one that the user has just typed."""
+        if self._is_beginning:
+            # Two would both start an engine for the same home.
+            return
+        self._is_beginning = True
         self.mirror.set_link(LinkState.CONNECTING, self.tr("Connecting to the engine…"))
-        url, left = self.url, self._left
-        self.crew.run(
-            "connect", lambda: connect(url, key, left), self._on_connected, self._on_connect_failed
-        )
-
-    def switch(self, url: str | None, key: str | None = None) -> None:
-        """Connect to another engine; this one is left, and ended if owned, once that answers."""
+        self._asked += 1
+        url, left, number = self.url, self._left, self._asked
 
         def adopt(result: Connection) -> None:
+            self._is_beginning = False
+            self._adopt(number, result)
+
+        def fail(error: AppError) -> None:
+            self._is_beginning = False
+            if number > self._adopted:
+                self._on_connect_failed(error)
+
+        self.crew.run("connect", lambda: connect(url, key, left), adopt, fail)
+
+    def switch(self, url: str | None, key: str | None = None) -> None:
+        """Connect to another engine; this one is left, and ended if owned, once that answers.
+
+        Of several such wishes the last one counts.
+        """
+        if key is None and self._switch is not None and self._switch[1] == url:
+            return
+        self._asked += 1
+        number, left = self._asked, self._left
+        wish = self._switch = (number, url)
+
+        def adopt(result: Connection) -> None:
+            if self._switch != wish:
+                self._dismiss(result)
+                return
             if not self._is_ending:
                 self._leave()
                 self.url = url
-            self._on_connected(result)
+            self._switch = None
+            self._adopt(number, result)
 
-        left = self._left
-        self.crew.run("connect", lambda: connect(url, key, left), adopt, self._on_switch_failed)
+        def fail(error: AppError) -> None:
+            if self._switch == wish:
+                self._switch = None
+                self._on_switch_failed(error)
+
+        self.crew.run("connect", lambda: connect(url, key, left), adopt, fail)
+
+    def cancel_switch(self) -> None:
+        """Stay where we are, whatever the other engine answers."""
+        self._switch = None
 
     def reconnect(self) -> None:
         """Leave an engine that is lost, ending it if it is owned, and find or start it again."""
@@ -102,11 +141,9 @@ class Session(QObject):
         on_success: Callable[[_T], object] | None = None,
         on_failure: Callable[[AppError], object] | None = None,
     ) -> None:
-        """Run `work(api)` in a worker. Without an engine, the user is told so."""
+        """Run `work(api)` in a worker. Without an engine it fails at once."""
         if self.door is None:
-            self.failed.emit(
-                AppError(self.tr("There is no engine yet; wait until it has started."))
-            )
+            (on_failure or self.failed.emit)(self._no_engine())
             return
         self.door.call(name, work, on_success, on_failure)
 
@@ -133,7 +170,7 @@ class Session(QObject):
 
     def _launch(self, profile_id: str, *, restart: bool) -> None:
         if self.connection is None:
-            self._say_no_engine()
+            self.failed.emit(self._no_engine())
             return
         if profile_id in self._launchers:
             return
@@ -152,20 +189,29 @@ class Session(QObject):
         if not self._is_ending:
             self.failed.emit(error)
 
-    def _say_no_engine(self) -> None:
+    def _no_engine(self) -> AppError:
         sentence = self.tr("There is no engine yet; wait until it has started.")
-        self.failed.emit(AppError(sentence, code=ErrorCode.ENGINE_GONE))
+        return AppError(sentence, code=ErrorCode.ENGINE_GONE)
 
     def _forget_launchers(self) -> None:
         for launcher in [x for x in self._launchers.values() if x.isFinished()]:
             del self._launchers[launcher.profile_id]
 
-    def _on_connected(self, result: Connection) -> None:
-        if self._is_ending:
-            # Quit was chosen while the engine was being started.
-            if result.owned is not None:
-                self.crew.run("end-engine", result.owned.stop)
+    def _adopt(self, number: int, result: Connection) -> None:
+        """Use this connection, unless it comes too late."""
+        # Quit, or another engine, was chosen while this one was being started.
+        if self._is_ending or number < self._adopted:
+            self._dismiss(result)
             return
+        self._adopted = number
+        self._on_connected(result)
+
+    def _dismiss(self, result: Connection) -> None:
+        if result.owned is not None:
+            self._left = result.owned
+            self.crew.run("end-engine", result.owned.stop)
+
+    def _on_connected(self, result: Connection) -> None:
         self.door = Door(result, self.crew, self)
         self.door.failed.connect(self.failed)
         self._feed = MetricsFeed(result)
@@ -216,7 +262,7 @@ class Session(QObject):
             then(None)
 
     def _begin_again(self, _result: object) -> None:
-        if not self._is_ending:
+        if not self._is_ending and self.door is None:
             self.begin()
 
     def _stop_following(self) -> None:

@@ -123,7 +123,8 @@ class SettingsActions(QObject):
         def show(made: NewKey) -> None:
             if self.dialog is not None:
                 self.dialog.named_keys.clear_name()
-                NewKeySheet(made, self.dialog).open()
+            # Also when the window was closed meanwhile: nobody can see this key a second time.
+            NewKeySheet(made, self.dialog or self._window).open()
             self._load_keys()
 
         self._session.call("make-key", lambda api: api.create_key(name), show, self._show_key_error)

@@ -57,6 +57,10 @@ class Starting(QObject):
                 "plan", lambda api: api.start_plan(profile_id), on_plan, lambda _error: None
             )
 
+    def forget(self, _connection: object = None) -> None:
+        """Start nothing of what still waits: it was meant for another engine."""
+        self._queued.clear()
+
     def _on_plan(self, plan: StartPlan) -> None:
         if plan.profile != self._asked:
             return

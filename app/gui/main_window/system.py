@@ -88,7 +88,7 @@ class System(QObject):
         links.failed.connect(self._show_error)
         links.told.connect(self._tell)
         links.download_requested.connect(parts.downloads.begin)
-        links.start_requested.connect(parts.session.start)
+        links.start_requested.connect(parts.dashboard.starting.start)
         links.profile_file_opened.connect(parts.profiles.import_file)
 
     def _in_front(self, work: Callable[[], object]) -> Callable[[], None]:

@@ -135,7 +135,9 @@ class MainWindow(QMainWindow):
         from app.gui.main_window.parts import Parts
         from app.gui.main_window.remarks import Remarks
         from app.gui.main_window.system import System
+        from app.gui.main_window.text_keys import TextKeys
 
+        TextKeys(self)
         self.parts = Parts(self, self._memory, self._url)
         self.system = System(self, self.parts, self._memory)
         self.remarks = Remarks(self.parts, self._memory, self._bad_end)

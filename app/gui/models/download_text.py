@@ -28,7 +28,7 @@ def percent(download: Download) -> str:
 def line(download: Download) -> str:
     """Return the line below the bar."""
     if download.failure is not None:
-        return download.failure.message
+        return _short(download.failure.message, download.id)
     match download.state:
         case _State.QUEUED:
             place = download.place or 1
@@ -47,12 +47,21 @@ def line(download: Download) -> str:
     return text
 
 
+def _short(message: str, model_id: str) -> str:
+    """Return why a download stopped without its id, which stands above it."""
+    text = message.removeprefix(f"Download of {model_id} stopped: ").removeprefix(f"{model_id} ")
+    text = text.replace(f" of {model_id}", "")
+    return text[:1].upper() + text[1:]
+
+
 def _progress(download: Download) -> str:
     parts = [_amount(download)]
     if download.bytes_per_s is not None:
         parts.append(f"{fmt.file_size(download.bytes_per_s)}/s")
     if download.eta_s is not None:
-        parts.append(_tr("{} left").format(fmt.duration(download.eta_s)))
+        # It is rounded already; seconds that are always 0 would only look exact.
+        left = fmt.duration(download.eta_s).removesuffix(" 00 s").removesuffix(" 00 min")
+        parts.append(_tr("{} left").format(left))
     return " · ".join(parts)
 
 

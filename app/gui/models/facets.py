@@ -8,7 +8,7 @@ import msgspec
 from PySide6.QtCore import QCoreApplication
 
 from app.gui import format as fmt
-from app.wire.fit import runtime_bytes
+from app.wire.fit import needed_bytes, runtime_bytes
 from app.wire.hub import HubModel, HubQuery, HubSort, Verdict
 from app.wire.nouns import Model
 
@@ -126,6 +126,8 @@ def _may_fit(item: Model | HubModel, limit_bytes: int) -> bool:
             return item.fit.verdict in (Verdict.FITS, Verdict.TIGHT)
         if item.fit.weights_bytes is not None:
             return item.fit.weights_bytes + item.fit.runtime_bytes <= limit_bytes
+    if isinstance(item, Model) and item.shape is not None and item.shape.weights_bytes:
+        return needed_bytes(item.shape) <= limit_bytes
     size = item.size_bytes or _guessed_bytes(item)
     return size + runtime_bytes(size) <= limit_bytes
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from app.gui.mirror import Mirror
 from app.wire.fit import default_context, fit
-from app.wire.hub import Fit, ModelShape
+from app.wire.hub import Fit
+from app.wire.shape import ModelShape
 
 _SHORTEST = 2_048
 _UNKNOWN_LENGTH = 131_072
@@ -20,6 +21,15 @@ class Room:
     """What the servers hold that have another model, and servers that are not ours."""
 
 
+def limit_bytes(mirror: Mirror) -> int:
+    """Return what all model servers may hold together; 0 while the machine is not known."""
+    engine = mirror.engine
+    if engine is None:
+        return 0
+    machine = engine.machine
+    return engine.memory_limit_bytes or machine.gpu_limit_bytes or machine.memory_bytes
+
+
 def room_for(model_id: str, mirror: Mirror) -> Room | None:
     """Return the room for a model; None while the machine is not known.
 
@@ -27,7 +37,6 @@ def room_for(model_id: str, mirror: Mirror) -> Room | None:
     """
     if mirror.engine is None:
         return None
-    machine = mirror.engine.machine
     held = 0
     for server in mirror.servers.values():
         series = mirror.series.get(server.id)
@@ -35,7 +44,7 @@ def room_for(model_id: str, mirror: Mirror) -> Room | None:
             values = (series.latest("memory_bytes"), series.latest("mlx_active_bytes"))
             held += int(max(value or 0 for value in values))
     held += sum(server.memory_bytes or 0 for server in mirror.foreign.values())
-    return Room(machine.gpu_limit_bytes or machine.memory_bytes, held)
+    return Room(limit_bytes(mirror), held)
 
 
 def plan(shape: ModelShape, room: Room, context: int) -> Fit:

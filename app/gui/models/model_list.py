@@ -1,7 +1,7 @@
 """The models on this disk and on the hub as rows for views: changed by id, never reset."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from app.gui.models.model_rows import (
     installed_row,
     note_row,
 )
-from app.wire.hub import HubModel
+from app.wire.hub import Fit, HubModel
 from app.wire.nouns import Model, ServerState
 
 _Index = QModelIndex | QPersistentModelIndex
@@ -44,6 +44,8 @@ class Role(IntEnum):
 
     Qt hands the enum on as plain text: compare it with ==."""
     ROW = Qt.ItemDataRole.UserRole + 2
+    FIT = Qt.ItemDataRole.UserRole + 3
+    """Fit: whether the model fits the memory now; None where nothing can be said."""
 
 
 class ModelList(QAbstractListModel):
@@ -52,8 +54,15 @@ class ModelList(QAbstractListModel):
     A proxy filters. A model of both is two rows; the proxy shows one of them.
     """
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        parent: QObject | None = None,
+        *,
+        fit_of: Callable[[Model], Fit | None] = lambda _model: None,
+    ) -> None:
         super().__init__(parent)
+        self._fit_of = fit_of
+        """For a model on this disk; asked for rows in sight only."""
         self.rows: list[Row] = []
         """Read by the proxy, which must not pay for `data()` at every row."""
         self._haystacks: list[str] | None = None
@@ -99,14 +108,16 @@ class ModelList(QAbstractListModel):
                 answer = row
             case Role.MODEL:
                 answer = None if isinstance(row.item, Note) else row.item
+            case Role.FIT:
+                answer = self._fit(row)
             case Role.ACTIVITY:
                 answer = row.activity
             case Qt.ItemDataRole.DisplayRole:
                 answer = row.item.title if isinstance(row.item, Note) else row.item.name
             case Qt.ItemDataRole.ToolTipRole:
-                answer = model_text.tool_tip(row)
+                answer = model_text.tool_tip(row, self._fit(row))
             case Qt.ItemDataRole.AccessibleTextRole:
-                answer = model_text.sentence(row)
+                answer = model_text.sentence(row, self._fit(row))
             case _:
                 pass
         return answer
@@ -136,6 +147,11 @@ class ModelList(QAbstractListModel):
                 data.setData(MIME, row.id.encode())
                 data.setText(row.id)
         return data
+
+    def _fit(self, row: Row) -> Fit | None:
+        if row.installed is not None:
+            return self._fit_of(row.installed)
+        return row.item.fit if isinstance(row.item, HubModel) else None
 
     def place_of(self, key: str) -> int | None:
         """Return the row of a key, None when there is none."""

@@ -7,7 +7,7 @@ from PySide6.QtCore import QCoreApplication
 
 from app.gui import format as fmt
 from app.gui.models.model_rows import Note, Offer, Row
-from app.wire.hub import HubModel, Verdict
+from app.wire.hub import Fit, HubModel, Verdict
 from app.wire.nouns import Model, ModelSource, ServerState
 
 _ACTIVITY = {
@@ -54,21 +54,28 @@ def chips(item: Model | HubModel) -> list[str]:
     return [text for text in texts if text]
 
 
-def tool_tip(row: Row) -> str:
+def tool_tip(row: Row, fit: Fit | None) -> str:
     """Return the whole story of a row in HTML; nothing of a model is taken as HTML."""
     item = row.item
     if isinstance(item, Note):
         return html.escape(f"{item.title} {item.text}".strip())
-    lines = _model_lines(item) if isinstance(item, Model) else _hub_lines(item, row)
+    lines = _model_lines(item, fit) if isinstance(item, Model) else _hub_lines(item, row, fit)
     name = f"<b>{html.escape(item.name)}</b>"
     return "<br>".join([name, *(html.escape(line) for line in lines if line)])
 
 
-def _model_lines(model: Model) -> list[str]:
-    return [model.problem or "", model.path]
+def _model_lines(model: Model, fit: Fit | None) -> list[str]:
+    return [model.problem or "", _fit_line(fit), model.path]
 
 
-def _hub_lines(model: HubModel, row: Row) -> list[str]:
+def _fit_line(fit: Fit | None) -> str:
+    if fit is None:
+        return ""
+    word = verdict_word(fit.verdict)
+    return f"{word}: {fit.sentence}" if word else fit.sentence
+
+
+def _hub_lines(model: HubModel, row: Row, fit: Fit | None) -> list[str]:
     size = fmt.file_size(row.size_bytes)
     if row.installed is not None:
         size_line = _tr("On this disk, {}").format(size)
@@ -76,13 +83,10 @@ def _hub_lines(model: HubModel, row: Row) -> list[str]:
         size_line = _tr("Its size is not known yet.")
     else:
         size_line = _tr("Download of {}").format(size)
-    fit = model.fit
-    if fit is None:
-        fit_line = _tr("Whether it fits is not known yet.") if model.supported is not False else ""
-    elif (word := verdict_word(fit.verdict)) != "":
-        fit_line = f"{word}: {fit.sentence}"
+    if model.supported is False:
+        fit_line = _fit_line(fit) if fit is not None and verdict_word(fit.verdict) else ""
     else:
-        fit_line = "" if model.supported is False else fit.sentence
+        fit_line = _fit_line(fit) or _tr("Whether it fits is not known yet.")
     access = _tr("Its authors want to be asked for access before a download.")
     licence = _tr("Licence: {}").format(model.licence) if model.licence else ""
     lines = [model.author, size_line, fit_line, access if model.gated else "", licence]
@@ -93,7 +97,7 @@ def _hub_lines(model: HubModel, row: Row) -> list[str]:
     return lines
 
 
-def sentence(row: Row) -> str:
+def sentence(row: Row, fit: Fit | None) -> str:
     """Return a row as one sentence for a screen reader."""
     item = row.item
     if isinstance(item, Note):
@@ -106,16 +110,14 @@ def sentence(row: Row) -> str:
         parts.append(_tr("on Hugging Face") if row.installed is None else _tr("installed"))
     if row.activity is not None:
         parts.append(_tr(_ACTIVITY.get(row.activity, "")))
-    parts += _spoken_state(item, row)
+    parts += _spoken_state(item, row, fit)
     return ", ".join(part for part in parts if part)
 
 
-def _spoken_state(item: Model | HubModel, row: Row) -> list[str]:
+def _spoken_state(item: Model | HubModel, row: Row, fit: Fit | None) -> list[str]:
+    parts = [verdict_word(fit.verdict).lower()] if fit is not None else []
     if isinstance(item, Model):
-        return [_tr("cannot run: {0}").format(item.problem)] if item.problem else []
-    parts: list[str] = []
-    if item.fit is not None:
-        parts.append(verdict_word(item.fit.verdict).lower())
+        return [_tr("cannot run: {0}").format(item.problem)] if item.problem else parts
     if row.installed is not None:
         return parts
     if item.supported is False:

@@ -7,7 +7,7 @@ from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QMenu, QWidget
 
-from app.gui.delegates.download_tile import DownloadAction, main_action
+from app.gui.delegates.download_tile import DownloadAction, is_refused, main_action
 from app.wire.nouns import Download, DownloadState
 
 _A = DownloadAction
@@ -67,6 +67,8 @@ def make_menu(
         return entry
 
     add(main_action(download), *_MAIN[main_action(download)])
+    if is_refused(download):
+        add(_A.OPEN_PAGE, "Ask for access")
     menu.addSeparator()
     for action, (text, keys) in _MOVES.items():
         is_up = action in (_A.MOVE_TOP, _A.MOVE_UP)
@@ -77,6 +79,8 @@ def make_menu(
     menu.addSeparator()
     add(_A.INSPECT, "Inspect", "Return")
     add(_A.COPY_ID, "Copy id")
+    if not is_refused(download):
+        add(_A.OPEN_PAGE, "Open on Hugging Face")
     menu.addSeparator()
     add(_A.CANCEL, "Cancel download", "Backspace")
     return menu

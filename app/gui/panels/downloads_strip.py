@@ -1,10 +1,11 @@
 """The downloads, pinned above the list of models: outside its search, sort and scrolling."""
 
-from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import QEvent, QModelIndex, QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QMoveEvent
 from PySide6.QtWidgets import QAbstractItemView, QVBoxLayout, QWidget
 
 from app.gui.delegates.download_tile import GAP, HEIGHT, DownloadAction, DownloadTile
+from app.gui.guarded import guarded
 from app.gui.mirror import Mirror
 from app.gui.models.download_list import DownloadList, DownloadRole
 from app.gui.panels.download_menu import Places, action_of, make_menu
@@ -12,6 +13,8 @@ from app.gui.widgets.list_view import ListView, MenuRequest
 from app.wire.nouns import Download
 
 _MOST_ROWS = 3
+_LIST_ROOM = 190
+"""Pixels for two rows of the list below, or for what stands in place of them."""
 _MOVING_MS = 1_000
 """The engine answers a move with several changes, within this time."""
 _MOVES = (
@@ -21,12 +24,16 @@ _MOVES = (
 
 
 class DownloadsStrip(QWidget):
-    """Up to three tiles high, then it scrolls; gone when there is no download."""
+    """Up to three tiles high, then it scrolls; gone when there is no download.
+
+    In a low window it is lower, so that the list below keeps its room.
+    """
 
     about_to_resize = Signal()
     action_requested = Signal(object)  # tuple[DownloadAction, str]: what, and the download's id
     inspect_requested = Signal(object)  # str, a hub id
     copy_id_requested = Signal(object)  # str, a hub id
+    open_page_requested = Signal(object)  # str, a hub id
 
     def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,12 +62,31 @@ class DownloadsStrip(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.view)
+        if parent is not None:
+            parent.installEventFilter(self)
         mirror.downloads_changed.connect(self._refresh)
         self._refresh()
 
+    @guarded(False)
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize and watched is self.parent():
+            self._resize()
+        return super().eventFilter(watched, event)
+
+    def moveEvent(self, event: QMoveEvent) -> None:
+        super().moveEvent(event)
+        self._resize()
+
     def _refresh(self) -> None:
         self.model.sync(self._mirror.downloads)
-        rows = min(_MOST_ROWS, self.model.rowCount())
+        self._resize()
+
+    def _resize(self) -> None:
+        panel = self.parentWidget()
+        room = panel.height() - self.y() - _LIST_ROOM if panel is not None else 0
+        # Before it has its place the window is not to be seen either.
+        most = max(1, room // (HEIGHT + GAP)) if self.y() else _MOST_ROWS
+        rows = min(_MOST_ROWS, most, self.model.rowCount())
         if (height := rows * (HEIGHT + GAP)) != self._height:
             self._height = height
             self.about_to_resize.emit()
@@ -78,6 +104,8 @@ class DownloadsStrip(QWidget):
             self.inspect_requested.emit(download_id)
         elif action is DownloadAction.COPY_ID:
             self.copy_id_requested.emit(download_id)
+        elif action is DownloadAction.OPEN_PAGE:
+            self.open_page_requested.emit(download_id)
         elif self._makes_sense(action, download_id):
             if action in _MOVES:
                 self._moved = download_id

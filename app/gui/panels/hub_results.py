@@ -9,7 +9,7 @@ import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.wire.errors import AppError, ErrorCode
-from app.wire.hub import HubDetails, HubModel, HubPage, HubQuery
+from app.wire.hub import Fit, HubDetails, HubModel, HubPage, HubQuery
 
 DEBOUNCE_MS: Final = 300
 """The hub is asked when nobody has typed for so long."""
@@ -19,10 +19,12 @@ _SECONDS = re.compile(r"\s*Try again in (\d{1,5}) s\.?")
 
 
 class HubCalls(NamedTuple):
-    """How the hub is asked; both return at once, and one of the functions is called later."""
+    """How the hub is asked; all return at once, and one of the functions is called later."""
 
     search: Callable[[HubQuery, Callable[[HubPage], object], Callable[[AppError], object]], object]
     describe: Callable[[str, Callable[[HubDetails], object], Callable[[AppError], object]], object]
+    measure: Callable[[str, Callable[[Fit], object], Callable[[AppError], object]], object]
+    """Of a model on this disk; the answer holds its shape."""
 
 
 class HubResults(QObject):

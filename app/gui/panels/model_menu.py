@@ -67,7 +67,7 @@ def make_menu(row: Row, wishes: Wishes, parent: QWidget, *, is_live: bool, is_lo
         if is_local:
             is_mac = sys.platform == "darwin"
             add(_tr("Reveal in Finder") if is_mac else _tr("Reveal in folder"), wishes.reveal)
-        if model.source is ModelSource.HUB:
+        if model.source is not ModelSource.DEMO:
             menu.addSeparator()
             add(_tr("Delete…"), wishes.delete).setEnabled(is_free)
     return menu

@@ -50,7 +50,12 @@ def empty(mirror: Mirror, filter_: ModelFilter, results: HubResults | None, text
         title = _tr("No model passes the filters")
         return Empty("filter", title, "", _tr("Clear filters"), Remedy.CLEAR_FILTERS)
     if filter_.words:
-        title = _tr("No model matches “{0}”").format(text)
+        # Above the list, a download that matches says something else than "none".
+        is_above = any(
+            all(word in i.casefold() for word in filter_.words) for i in mirror.downloads
+        )
+        title = _tr("No other model matches “{0}”") if is_above else _tr("No model matches “{0}”")
+        title = title.format(text)
         return Empty("search", title, "", _tr("Clear search"), Remedy.CLEAR_SEARCH)
     if filter_.segment is Segment.HUB:
         return _without_rows_of_hub(mirror, asks_hub=asks_hub)

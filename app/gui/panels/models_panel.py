@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, QTimer, Signal
-from PySide6.QtWidgets import QAbstractItemView, QFrame, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from app.gui import format as fmt
 from app.gui.delegates.model_tile import ModelTile
@@ -13,12 +13,14 @@ from app.gui.mirror import Mirror
 from app.gui.models.activity import activity_of
 from app.gui.models.facets import Facets, choices
 from app.gui.models.hub_text import search_words
+from app.gui.models.memory_plan import limit_bytes
 from app.gui.models.model_filter import ModelFilter, Segment
 from app.gui.models.model_list import ModelList, Role
 from app.gui.models.model_rows import Note, Offer, Row, RowKind, SortOrder
 from app.gui.panels.downloads_strip import DownloadsStrip
 from app.gui.panels.hub_browse import HubBrowse
 from app.gui.panels.hub_results import HubCalls
+from app.gui.panels.installed_fits import InstalledFits
 from app.gui.panels.model_menu import Wishes, make_menu
 from app.gui.panels.models_empty import Remedy, empty
 from app.gui.panels.models_head import ModelsHead
@@ -26,6 +28,7 @@ from app.gui.panels.pending_downloads import PendingDownloads
 from app.gui.panels.row_anchor import RowAnchor
 from app.gui.widgets.empty_state import EmptyState
 from app.gui.widgets.list_view import ListView, MenuRequest
+from app.gui.widgets.scroll_edge import ScrollEdge
 from app.wire.nouns import ModelSource
 
 _FIT_MS: Final = 1_500
@@ -58,18 +61,20 @@ class ModelsPanel(QWidget):
         self._changes = 0
         """How many changes of rows are under way; what they select is no wish of the user."""
         self._remedy = Remedy.NONE
-        self._list = ModelList(self)
+        self._fits = InstalledFits(mirror, calls, self)
+        self._list = ModelList(self, fit_of=self._fits.fit_of)
         self._pending = PendingDownloads(self._list)
         self._filter = ModelFilter(self._list, self)
         self.head = ModelsHead(self._choices, self)
         self.search = self.head.search
+        # Before the list, so that Tab goes from the top to the bottom.
+        self.downloads = DownloadsStrip(mirror, self)
         self.view = self._make_view()
         self._anchor = RowAnchor(self, self.view, self._index_of)
         self.browse = HubBrowse(calls, self._list, self._filter, self.view) if calls else None
         self._empty = EmptyState(self)
-        self._edge = QFrame(self)
+        self._edge = ScrollEdge(self.view.verticalScrollBar(), self)
         self._pages = QStackedWidget(self)
-        self.downloads = DownloadsStrip(mirror, self)
         self._fit_timer = QTimer(self)
         self._fit_timer.setSingleShot(True)
         self._fit_timer.setInterval(_FIT_MS)
@@ -117,9 +122,10 @@ class ModelsPanel(QWidget):
 
     def _lay_out(self) -> None:
         self._edge.setObjectName("modelsEdge")
-        self._edge.setFixedHeight(1)
         self._pages.addWidget(self.view)
         self._pages.addWidget(self._empty)
+        # The downloads make room for it themselves, by whole rows.
+        self._pages.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 16, 0, 0)
         layout.setSpacing(0)
@@ -136,8 +142,8 @@ class ModelsPanel(QWidget):
         view.enter_pressed.connect(self._on_enter_pressed)
         view.menu_requested.connect(self._on_menu_requested)
         view.left_at_top.connect(self.focus_search)
+        self._fits.follow(view)
         view.selectionModel().currentChanged.connect(self._on_current_changed)
-        view.verticalScrollBar().valueChanged.connect(self._update_edge)
         view.verticalScrollBar().valueChanged.connect(self._tile.clear_hover)
         head.search.textChanged.connect(self._on_search_changed)
         head.search.enter_pressed.connect(self._on_search_entered)
@@ -149,6 +155,7 @@ class ModelsPanel(QWidget):
             filters.changed.connect(self._on_facets_changed)
         self._empty.button_clicked.connect(self._on_empty_clicked)
         self.downloads.action_requested.connect(self.download_action_requested)
+        self.downloads.open_page_requested.connect(self.open_page_requested)
         self.downloads.about_to_resize.connect(self._anchor.hold)
         if self.browse is not None:
             self.browse.about_to_change.connect(self._on_hub_changing)
@@ -239,9 +246,7 @@ class ModelsPanel(QWidget):
         self.view.scroll_to_start()
 
     def _on_facets_changed(self, facets: Facets) -> None:
-        engine = self._mirror.engine
-        machine = engine.machine if engine is not None else None
-        limit = (machine.gpu_limit_bytes or machine.memory_bytes) if machine is not None else 0
+        limit = limit_bytes(self._mirror)
         self._filter_with(partial(self._filter.set_facets, facets, limit_bytes=limit))
         self._show_facets()
         self._filter_with(partial(self._ask_hub, at_once=True))
@@ -295,6 +300,7 @@ class ModelsPanel(QWidget):
 
     def _update_page(self) -> None:
         """Show the list, or say why there is nothing to list."""
+        self._fits.look_soon()
         results = self.browse.results if self.browse is not None else None
         rows = self._filter.rowCount() - self._filter.count(RowKind.HEADER)
         is_searching = results is not None and results.is_searching
@@ -390,10 +396,3 @@ class ModelsPanel(QWidget):
         is_local = engine is not None and "local_disk" in engine.capabilities
         menu = make_menu(row, wishes, self, is_live=not self._mirror.is_stale, is_local=is_local)
         menu.popup(request.position)
-
-    def _update_edge(self, value: int) -> None:
-        """Draw a line under the controls while tiles are scrolled beneath them."""
-        if self._edge.property("scrolled") != (value > 0):
-            self._edge.setProperty("scrolled", value > 0)
-            self._edge.style().unpolish(self._edge)
-            self._edge.style().polish(self._edge)

@@ -192,13 +192,17 @@ class ProfilePicker(QComboBox):
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
-        if event.reason() is not Qt.FocusReason.PopupFocusReason and not self._text_is_chosen():
+        if event.reason() is Qt.FocusReason.PopupFocusReason:
+            return
+        if not self._text_is_chosen():
             text = self._field.text().strip().casefold()
             matches = self._matches.completionCount() if text else 0
             if matches == 1:
                 self._choose_match()
             else:
                 self._write_choice()
+        # A name that is too long for the field shows its beginning.
+        self._field.setCursorPosition(0)
 
     def apply_theme(self) -> None:
         """Draw the icons in the theme's colours."""

@@ -8,7 +8,7 @@ from PySide6.QtSvg import QSvgRenderer
 
 from app import paths
 
-_FILLED = frozenset({"play", "square"})
+_FILLED = frozenset({"pause", "play", "square"})
 """Outlines of these look weak at button size."""
 
 

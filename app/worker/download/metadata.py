@@ -1,6 +1,7 @@
 """Asks the hub what a model consists of, and puts its refusals into words."""
 
 import json
+import logging
 import re
 import ssl
 
@@ -20,6 +21,7 @@ from app.wire.errors import ErrorCode
 from app.worker.download.plan import Plan, make_plan
 from app.worker.download.trouble import NETWORK, Later, Trouble, later_for_status
 
+_log = logging.getLogger("download")
 _TIMEOUT_S = 15.0
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]{0,199}")
 _NONSENSE = (
@@ -92,6 +94,7 @@ def _from_answer(
     error: HfHubHTTPError, repo_id: str, revision: str, login: Login
 ) -> Later | Trouble:
     status = error.response.status_code
+    _log.info("%s: the answer for its description has the status %d", repo_id, status)
     # The first is a kind of the third.
     if isinstance(error, GatedRepoError):
         return refused(repo_id, status, login)
@@ -103,7 +106,7 @@ def _from_answer(
         return rejected_or_refused(repo_id, status, login)
     return later_for_status(status, error.response.headers.get) or Trouble(
         ErrorCode.HUB_FAILED,
-        f"The hub refuses to describe {repo_id} (status {status}).",
+        f"The hub refuses to describe {repo_id}.",
         "Try again later.",
     )
 
@@ -119,10 +122,10 @@ def rejected_or_refused(repo_id: str, status: int, login: Login) -> Later | Trou
 def refused(repo_id: str, status: int, login: Login) -> Trouble:
     """Return the end of a download that the hub does not allow."""
     if status == 401 or not login.token:
-        reason = " and your token was rejected" if login.is_rejected else ""
+        reason = ", and your token was rejected" if login.is_rejected else ""
         return Trouble(
             ErrorCode.TOKEN_NEEDED,
-            f"{repo_id} can only be downloaded by users who are logged in{reason}.",
+            f"{repo_id} needs a login at the hub{reason}.",
             "Log in with hf auth login, then retry.",
             needs_user=True,
         )

@@ -1,5 +1,6 @@
 """Where the bytes of a download come from: the hub's address of a file, and what answers mean."""
 
+import logging
 import re
 import threading
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from app.worker.download.plan import Plan, PlannedFile
 from app.worker.download.transport import Answer, Connections, origin
 from app.worker.download.trouble import Later, Trouble, later_for_status
 
+_log = logging.getLogger("download")
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 _EXPIRED = (401, 403, 404, 410)
 
@@ -93,22 +95,22 @@ class Source:
 
     def _refusal(self, file: PlannedFile, response: Answer, *, is_hub: bool) -> Later | Trouble:
         status, repo_id = response.status, self._plan.repo_id
+        _log.info("%s: the answer for %s has the status %d", repo_id, file.name, status)
         later = later_for_status(status, response.headers.get)
         if later is not None:
             return later
         if not is_hub:
-            return Later(f"The hub's file server refuses {file.name} (status {status})", tries=6)
+            return Later(f"The hub's file server refuses {file.name}", tries=6)
         if response.headers.get("X-Error-Code") == "GatedRepo":
             return refused(repo_id, status, self._login)
         if status in (401, 403):
             # A proxy or a filter says 403 for a moment too; the hub itself gives a reason.
             if status == 403 and not response.headers.get("X-Error-Message"):
-                return Later(f"The hub refuses {file.name} (status 403)", tries=6)
+                return Later(f"The hub refuses {file.name}", tries=6)
             return rejected_or_refused(repo_id, status, self._login)
         return Trouble(
             ErrorCode.HUB_FAILED,
-            f"Download of {repo_id} stopped: the hub lists {file.name} but does not give it "
-            f"(status {status}).",
+            f"Download of {repo_id} stopped: the hub lists {file.name} but does not give it.",
             "Try again later, or choose another revision.",
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from app.wire.errors import ErrorCode
 from app.wire.nouns import Failure
+from app.worker import hub_status
 
 _RESET = re.compile(r"\bt=(\d{1,6})")
 _MAX_WAIT_S = 900.0
@@ -62,7 +63,7 @@ def later_for_status(status: int, header: Callable[[str], str | None]) -> Later 
     if status == 429:
         return Later("The hub limits requests", after_s=5.0 if after_s is None else after_s)
     if status == 408 or status >= 500:
-        return Later(f"The hub has trouble (status {status})", after_s=after_s, tries=12)
+        return Later(f"The hub {hub_status.trouble(status)}", after_s=after_s, tries=12)
     return None
 
 

@@ -10,17 +10,8 @@ from urllib.parse import quote
 import msgspec
 
 from app.wire.errors import ErrorCode
-from app.wire.hub import (
-    PAGE_SIZE,
-    CacheShape,
-    HubDetails,
-    HubFile,
-    HubModel,
-    HubPage,
-    HubQuery,
-    HubSort,
-    ModelShape,
-)
+from app.wire.hub import PAGE_SIZE, HubDetails, HubFile, HubModel, HubPage, HubQuery, HubSort
+from app.wire.shape import CacheShape, ModelShape
 from app.worker.files import (
     Table,
     UnreadableError,

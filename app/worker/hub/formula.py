@@ -6,7 +6,7 @@ Checked against mlx-lm's own classes; docs/fit.md has the figures.
 from collections.abc import Sequence
 from typing import cast
 
-from app.wire.hub import CachePart, CacheShape
+from app.wire.shape import CachePart, CacheShape
 from app.worker.files import Table, table, whole_number
 
 _MAX = 1_000_000

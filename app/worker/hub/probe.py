@@ -12,7 +12,7 @@ import resource
 import sys
 from typing import Any
 
-from app.wire.hub import CachePart, CacheShape
+from app.wire.shape import CachePart, CacheShape
 from app.worker.files import Table, table
 
 CPU_S = 10

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from app import paths
-from app.wire.hub import CacheShape
 from app.wire.reading import read_json
+from app.wire.shape import CacheShape
 from app.worker.files import Table
 from app.worker.hub import probe
 from app.worker.hub.formula import cache_shape

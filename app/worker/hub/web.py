@@ -1,6 +1,7 @@
 """Asks the hub over HTTP, with bounds on time and size, and puts every refusal into words."""
 
 import json
+import logging
 import os
 import re
 import ssl
@@ -15,8 +16,10 @@ from huggingface_hub import get_token
 
 from app.wire.errors import ErrorCode
 from app.wire.nouns import Failure
+from app.worker import hub_status
 from app.worker.download.trouble import retry_after_s
 
+_log = logging.getLogger("hub")
 DEFAULT_ENDPOINT = "https://huggingface.co"
 REJECTED = "Your Hugging Face token was rejected, so the hub is asked without it."
 # The engine waits 15 s for an answer; one slow request must leave time to say so.
@@ -169,6 +172,7 @@ class Web:
         )
 
     def _refusal(self, path: str, status: int, reply: Reply) -> HubTrouble:
+        _log.info("the answer for %s has the status %d", path, status)
         if status == 429:
             after_s = retry_after_s(reply.headers.get)
             when = f" Try again in {after_s:.0f} s." if after_s else " Try again in a few minutes."
@@ -189,12 +193,11 @@ class Web:
         if status in (401, 403):
             return HubTrouble(
                 ErrorCode.ACCESS_NEEDED,
-                f"The hub does not show this (status {status}).",
+                "The hub does not show this.",
                 "Ask its authors for access on its page, and log in with hf auth login.",
             )
-        trouble = "has trouble" if status >= 500 else "refuses the request"
         return HubTrouble(
-            ErrorCode.HUB_FAILED, f"The hub {trouble} (status {status}).", "Try again later."
+            ErrorCode.HUB_FAILED, f"The hub {hub_status.trouble(status)}.", "Try again later."
         )
 
     def _nonsense(self, reply: Reply) -> HubTrouble:

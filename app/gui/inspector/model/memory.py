@@ -13,7 +13,8 @@ from app.gui.widgets.elided_label import ElidedLabel
 from app.gui.widgets.parts_bar import BarPart, PartsBar
 from app.gui.widgets.pill import Pill
 from app.gui.widgets.stop_slider import StopSlider
-from app.wire.hub import Fit, ModelShape, Verdict
+from app.wire.hub import Fit, Verdict
+from app.wire.shape import ModelShape
 
 _TERMS = (
     ("weights ", "memory"),

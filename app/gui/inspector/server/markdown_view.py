@@ -50,10 +50,6 @@ class MarkdownView(QTextBrowser):
         theme().changed.connect(self._dress)
         self._dress()
 
-    def markdown(self) -> str:
-        """Return the Markdown."""
-        return self._source
-
     def show_markdown(self, source: str) -> None:
         """Show another text; what of it is selected stays selected."""
         if source == self._source:

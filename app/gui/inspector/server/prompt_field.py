@@ -1,6 +1,6 @@
 """The field for a question: Return sends, Shift and Return begin a new line."""
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QKeyEvent
 from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QWidget
 
@@ -9,6 +9,7 @@ from app.gui.theme import theme
 
 _MOST_LINES = 6
 _FRAME = 12
+_ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
 class PromptField(QPlainTextEdit):
@@ -26,9 +27,20 @@ class PromptField(QPlainTextEdit):
         self.textChanged.connect(self._fit)
         self._fit()
 
+    @guarded(False)
+    def event(self, event: QEvent) -> bool:
+        # In here Return sends with Ctrl, too; in the window it would start the chosen profile.
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and event.key() in _ENTER
+        ):
+            event.accept()
+            return True
+        return super().event(event)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        is_enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        if is_enter and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+        if event.key() in _ENTER and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
             self.sent.emit()
         elif event.key() == Qt.Key.Key_Escape:
             # The tab cancels an answer with it, the inspector closes.
