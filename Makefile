@@ -1,6 +1,6 @@
 # Every target prepares .venv first; see .ci/bootstrap.sh. Extra arguments: make test ARGS='-k name'.
 .DEFAULT_GOAL := help
-.PHONY: run test demo check app bundle audit lock docs bench soak clean help
+.PHONY: run test demo check app bundle audit lock docs bench soak fuzz clean help
 
 BOOTSTRAP := @sh .ci/bootstrap.sh
 BIN := .venv/bin
@@ -59,6 +59,10 @@ bench: ## Run the measurements
 soak: ## Run the long tests
 	$(BOOTSTRAP)
 	@$(PYTEST) -m soak $(ARGS)
+
+fuzz: ## Fuzz every parser much longer than `make test` does
+	$(BOOTSTRAP)
+	@FUZZ_RUNS=$${FUZZ_RUNS:-500000} $(PYTEST) -o faulthandler_timeout=0 tests/fuzz $(ARGS)
 
 clean: ## Delete everything that make has made
 	rm -rf .venv .tools .build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

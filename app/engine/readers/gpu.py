@@ -26,8 +26,8 @@ _CREATOR = re.compile(r"pid ([0-9]{1,10})\b")
 _LARGEST = 2**63
 # What plistlib raises for a list that is broken in one way or another.
 _UNREADABLE = (
-    plistlib.InvalidFileException, ExpatError, ValueError, KeyError, IndexError, TypeError,
-    AttributeError, OverflowError, RecursionError,
+    plistlib.InvalidFileException, ExpatError, ValueError, LookupError, TypeError, AttributeError,
+    OverflowError, RecursionError,
 )  # fmt: skip
 
 Table = Mapping[str, object]
