@@ -1,19 +1,73 @@
 """Documents on disk: a crash leaves the old or the new version, never half of one."""
 
 import contextlib
+import errno
 import glob
+import logging
 import os
 import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+_log = logging.getLogger("store")
 KEPT_VERSIONS = 10
+
+
+class _Home:
+    """The folder of this program, which one can lose: its disk is ejected, or it is moved away."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def hold(self, path: Path) -> None:
+        self._identity = _identity(path)
+        self.path = path
+
+    def is_gone(self) -> bool:
+        return self.path is not None and _identity(self.path) != self._identity
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+_home = _Home()
+
+
+def hold_home(path: Path) -> None:
+    """From now on make no folder below `path` unless it is still the same folder as now.
+
+    Otherwise a program whose disk was ejected would begin a second, empty home in its place.
+    """
+    _home.hold(path)
+
+
+def lost_home() -> str:
+    """Return the sentence for a home that is no longer there, nothing while it is."""
+    if not _home.is_gone():
+        return ""
+    return (
+        f"The folder {_home.path} is gone: its disk was ejected, or it was moved or deleted. "
+        "Running servers go on, but nothing can be saved until it is back."
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder with those above it. Raises OSError, also when it lies in a lost home."""
+    if _home.path is not None and folder.is_relative_to(_home.path) and _home.is_gone():
+        raise OSError(errno.ENODEV, f"the folder {_home.path} is gone", str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Replace the file's content durably. Raises OSError, with the old content untouched."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".tmp-{path.name}-{secrets.token_hex(4)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -33,7 +87,7 @@ def keep_version(path: Path, backups: Path) -> None:
     if not path.exists():
         return
     folder = backups / path.stem
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     copy = folder / f"{_stamp(folder)}{path.suffix}"
     temporary = folder / f".tmp-{copy.name}"
     try:
@@ -81,7 +135,7 @@ def update_toml(path: Path, changes: Mapping[str, bool | int | str], backups: Pa
 
 def move_to_trash(path: Path, trash: Path) -> Path:
     """Move the file into the trash folder under a name of its own, and return where it is."""
-    trash.mkdir(parents=True, exist_ok=True)
+    make_folder(trash)
     target = trash / f"{_stamp(trash)}-{path.name}"
     path.replace(target)
     _sync_folder(trash)
@@ -98,9 +152,17 @@ def newest_in_trash(path: Path, trash: Path) -> Path | None:
 
 def move_back(found: Path, path: Path) -> None:
     """Move a file out of the trash to where it was. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     found.replace(path)
     _sync_folder(path.parent)
+
+
+def discard(path: Path) -> None:
+    """Delete a file that nobody needs any more; a disk that refuses that is only logged."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("%s cannot be removed: %s", path, error.strerror or error)
 
 
 def sweep_temporaries(folder: Path, *, older_than_s: float = 3600.0) -> None:

@@ -23,13 +23,25 @@ class _Redacting(logging.Formatter):
         return _SECRET.sub(r"\1[redacted]", super().format(record))
 
 
+class _File(logging.handlers.RotatingFileHandler):
+    """A log file; that it cannot be written is told once, and the program goes on."""
+
+    _is_told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - of logging
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._is_told and sys.stderr is not None:
+            sys.stderr.write(f"{self.baseFilename} cannot be written: {error.strerror}.\n")
+            self._is_told = True
+
+
 def set_up(file: Path, *, level: str = "info", to_stderr: bool = False) -> None:
     """Send all logs to `file` (5 files of 2 MB at most) and, if asked, to standard error."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handlers: list[logging.Handler] = [
-        logging.handlers.RotatingFileHandler(
-            file, maxBytes=2_000_000, backupCount=4, encoding="utf-8", delay=True
-        )
+        _File(file, maxBytes=2_000_000, backupCount=4, encoding="utf-8", delay=True)
     ]
     if to_stderr:
         handlers.append(logging.StreamHandler(sys.stderr))

@@ -49,6 +49,7 @@ from app.wire.nouns import EngineInfo, Model
 _log = logging.getLogger("engine")
 _TICK_S = 1.0
 _LOOK_S = 10.0
+_HOME_LOOK_S = 2.0
 """How often the folders of models are looked at for a change; a look takes milliseconds."""
 _LOG_BYTES = 200_000_000
 _LOG_AGE_S = 14 * 86_400.0
@@ -145,6 +146,10 @@ class Engine:
         """The engine's facts."""
         return self._bus.info
 
+    def tell(self, sentence: str) -> None:
+        """Publish what is wrong around the engine."""
+        self._troubles.tell(sentence)
+
     async def open(self) -> None:
         """Load what is on disk, bind both ports and start to measure. Raises AppError."""
         await asyncio.to_thread(runfile.reap_leftovers)
@@ -187,6 +192,7 @@ class Engine:
             self._spawn(self._announcement.open(self._bus.info, host, port), "announce")
         for work, name in (
             (self._measure, "measure"),
+            (self._watch_home, "home"),
             (self._follow_models, "models"),
             (self._profiles.follow, "profiles"),
             (self._foreign.follow, "foreign"),
@@ -318,6 +324,11 @@ class Engine:
             await self._awake.tick(time.monotonic(), values)
             due = max(due + _TICK_S, loop.time())
             await asyncio.sleep(due - loop.time())
+
+    async def _watch_home(self) -> None:
+        while True:
+            self._troubles.follow("home", await asyncio.to_thread(files.lost_home))
+            await asyncio.sleep(_HOME_LOOK_S)
 
     async def _follow_models(self) -> None:
         seen: int | None = None

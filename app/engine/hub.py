@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from app import paths
+from app import files, paths
 from app.engine.bus import Bus
 from app.engine.memory import Memory
 from app.engine.process import Child
@@ -191,7 +191,7 @@ class Hub:
         async with self._spawning:
             if self._child is None:
                 try:
-                    paths.logs().mkdir(parents=True, exist_ok=True)
+                    files.make_folder(paths.logs())
                     child = await Child.spawn(
                         "worker", "hub", stderr=paths.logs() / "hub.log", env=_ENVIRONMENT
                     )

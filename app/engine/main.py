@@ -38,9 +38,9 @@ def main(argv: list[str]) -> int:
     try:
         logs.set_up(paths.logs() / "engine.log", to_stderr=not options.owned)
         paths.run().mkdir(parents=True, exist_ok=True)
+        files.hold_home(paths.home())
     except OSError as error:
-        reason = error.strerror or error
-        sys.stderr.write(f"mlxm engine: {paths.home()} cannot be used: {reason}.\n")
+        sys.stderr.write(f"mlxm engine: {_unusable(error)}\n")
         return 1
     logs.hook_exceptions("engine")
     environment.adopt_file()
@@ -110,7 +110,11 @@ def _flags(options: argparse.Namespace) -> dict[str, bool | int | str]:
 
 @contextlib.contextmanager
 def _one_engine_for_each_home() -> Generator[None, None, None]:
-    with paths.engine_lock().open("a") as lock:
+    try:
+        lock = paths.engine_lock().open("a")
+    except OSError as error:
+        raise AppError(_unusable(error)) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -118,7 +122,11 @@ def _one_engine_for_each_home() -> Generator[None, None, None]:
         try:
             yield
         finally:
-            paths.engine_file().unlink(missing_ok=True)
+            files.discard(paths.engine_file())
+
+
+def _unusable(error: OSError) -> str:
+    return f"{paths.home()} cannot be used: {error.strerror or error}."
 
 
 def _already_running() -> AppError:
@@ -240,6 +248,13 @@ def _announce(engine: Engine, out: TextIO) -> None:
         "key_required": info.key_required,
     }
     text = msgspec.json.encode(facts).decode()
-    files.write_atomically(paths.engine_file(), text + "\n", mode=0o600)
+    try:
+        files.write_atomically(paths.engine_file(), text + "\n", mode=0o600)
+    except OSError as error:
+        # On a full disk more than ever: who cannot open the app cannot delete a model with it.
+        engine.tell(
+            f"Other programs cannot find this engine, since its folder takes no file: "
+            f"{error.strerror or error}."
+        )
     out.write(text + "\n")
     out.flush()

@@ -116,8 +116,9 @@ class EngineSettings:
         try:
             files.update_toml(self._path, changes, paths.backups())
         except (OSError, ValueError, RecursionError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else "") or error
             raise AppError(
-                f"The settings could not be saved: {error}. {self._path.name} is as it was.",
+                f"The settings could not be saved: {reason}. {self._path.name} is as it was.",
                 hint="Repair the file or free some space, then try again.",
                 code=ErrorCode.STORE_FAILED,
             ) from error

@@ -15,6 +15,7 @@ class Troubles:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._by_subject: dict[str, str] = {}
 
     def tell(self, *sentences: str, is_logged: bool = False) -> None:
         """Publish what is not empty and not known yet; `is_logged`: the log has it already."""
@@ -25,5 +26,15 @@ class Troubles:
                 _log.warning("%s", sentence)
         if new:
             # A bound, since a disk that fails again and again must not fill every snapshot.
-            kept = (*known, *new)[-_MOST:]
-            self._bus.put_info(msgspec.structs.replace(self._bus.info, troubles=kept))
+            self._publish((*known, *new)[-_MOST:])
+
+    def follow(self, subject: str, sentence: str) -> None:
+        """Publish a sentence until the next one of its subject; the empty one says it is over."""
+        before = self._by_subject.get(subject, "")
+        if sentence != before:
+            self._by_subject[subject] = sentence
+            self._publish(tuple(s for s in self._bus.info.troubles if s != before))
+            self.tell(sentence)
+
+    def _publish(self, sentences: tuple[str, ...]) -> None:
+        self._bus.put_info(msgspec.structs.replace(self._bus.info, troubles=sentences))

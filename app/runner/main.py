@@ -9,7 +9,7 @@ import threading
 import time
 from types import FrameType
 
-from app.runner import hooks, memory
+from app.runner import hooks, memory, output
 from app.runner.events import EventPipe
 
 UPSTREAM_TOKEN = "MLX_MANAGER_UPSTREAM_TOKEN"  # noqa: S105 - the variable's name
@@ -27,6 +27,7 @@ def main(argv: list[str]) -> None:
     token = os.environ.pop(UPSTREAM_TOKEN, "")
     counters = hooks.Counters()
     serving = threading.Event()
+    output.outlive_the_disk()
     _end_with_owner()
     _end_cleanly_on_sigterm(serving)
     code = EXIT_FATAL

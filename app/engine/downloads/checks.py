@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from app import paths
+from app import files, paths
 from app.engine.process import Child
 from app.wire.nouns import CheckState, Model, ModelCheck
 from app.wire.storage import CheckEnd, CheckProgress, decode_check_event
@@ -78,7 +78,7 @@ class Checks:
                 self._set(model, check)
 
     async def _run(self, model: Model) -> CheckEnd | None:
-        paths.logs().mkdir(parents=True, exist_ok=True)
+        files.make_folder(paths.logs())
         log = paths.logs() / "downloads.log"
         child = await Child.spawn("worker", "verify", *model.locations, stderr=log)
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from app import paths
+from app import files, paths
 from app.engine.process import Child
 from app.wire.transfer import Limit, Order, TransferEvent, decode_transfer_event
 
@@ -116,7 +116,7 @@ class WorkerLink:
             await self._lose()
 
     async def _spawn(self) -> Child:
-        paths.logs().mkdir(parents=True, exist_ok=True)
+        files.make_folder(paths.logs())
         return await Child.spawn(
             "worker",
             "download",

@@ -118,6 +118,7 @@ class Profiles:
     async def load(self) -> None:
         """Publish what is on the disk. Raises OSError when the folder cannot be made."""
         async with self._lock:
+            await asyncio.to_thread(self._store.prepare)
             await self._load()
 
     async def follow(self) -> None:
@@ -125,9 +126,16 @@ class Profiles:
         while True:
             await asyncio.sleep(_LOOK_S)
             if await asyncio.to_thread(self._store.fingerprint) != self._fingerprint:
-                await self.load()
+                async with self._lock:
+                    await self._load()
 
     async def _load(self) -> None:
+        try:
+            await asyncio.to_thread(self._store.prepare)
+        except OSError as error:
+            # What is known stays: profiles whose disk is gone were not deleted.
+            _log.debug("the profiles cannot be read: %s", error)
+            return
         shows_demo = self._shows_demo()
         if shows_demo:
             try:

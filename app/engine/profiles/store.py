@@ -27,10 +27,13 @@ class ProfileStore:
         self.runtimes = runtimes
         self._folder = paths.profiles()
 
+    def prepare(self) -> None:
+        """Make the folder. Raises OSError when it cannot be made, or is gone with its disk."""
+        files.make_folder(self._folder)
+        files.sweep_temporaries(self._folder)
+
     def load_all(self) -> list[Profile]:
         """Return every profile in the folder by name; one that cannot be used carries its fault."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        files.sweep_temporaries(self._folder)
         loaded = [self._read(path) for path in self._paths()]
         seen: dict[str, Profile] = {}
         result: list[Profile] = []
@@ -73,6 +76,7 @@ class ProfileStore:
         if current is None:
             raise unknown_profile(profile_id)
         path = self._path(profile_id)
+        self._be_there(current.name)
         on_disk = self._read(path)
         if on_disk.fault is not None:
             raise _not_overwritten(path, _with_line(on_disk.fault))
@@ -92,6 +96,7 @@ class ProfileStore:
 
     def delete(self, profile_id: str) -> None:
         """Move the profile's file to the trash. Raises AppError when there is none."""
+        self._be_there(profile_id)
         try:
             files.move_to_trash(self._path(profile_id), paths.trash())
         except FileNotFoundError:
@@ -153,6 +158,12 @@ class ProfileStore:
                 )
         return name
 
+    def _be_there(self, name: str) -> None:
+        try:
+            self.prepare()
+        except OSError as error:
+            raise _store_failed(name, error) from error
+
     def _write(self, profile_id: str, text: str, name: str) -> Profile:
         path = self._path(profile_id)
         try:
@@ -183,7 +194,7 @@ def _not_overwritten(path: Path, reason: str) -> AppError:
 
 def _store_failed(name: str, error: OSError) -> AppError:
     return AppError(
-        f"“{name}” could not be saved: {error.strerror or error}. The file is as it was before.",
+        f"“{name}” could not be saved: {error.strerror or error}. Nothing was changed.",
         hint="Free some space or repair the folder, then save again.",
         code=ErrorCode.STORE_FAILED,
     )

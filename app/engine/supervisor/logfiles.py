@@ -38,14 +38,14 @@ def parts_of(log: Path, run: str) -> tuple[Path, ...]:
 
 def begin(log: Path) -> None:
     """Make room for the log of a new run. Raises OSError."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    files.make_folder(log.parent)
     _beside(log, _PART).unlink(missing_ok=True)
     files.rotate(log, keep=KEPT_RUNS)
 
 
 def end_clean(log: Path) -> None:
     """Keep the last three runs, of which the one that has just ended is the newest."""
-    _beside(log, f".{KEPT_RUNS}").unlink(missing_ok=True)
+    files.discard(_beside(log, f".{KEPT_RUNS}"))
 
 
 def keep_crash(log: Path) -> None:
@@ -63,7 +63,7 @@ def keep_crash(log: Path) -> None:
 def drop_crash(log: Path) -> None:
     """Remove the kept log of a crash."""
     for part in ("", _PART):
-        _beside(log, _CRASH + part).unlink(missing_ok=True)
+        files.discard(_beside(log, _CRASH + part))
 
 
 def remove(log: Path) -> None:
@@ -123,7 +123,7 @@ def sweep(known: Collection[str]) -> None:
         for file in list(_folder().iterdir()):
             match = _NAME.fullmatch(file.name)
             if match is not None and match[1] not in known:
-                file.unlink(missing_ok=True)
+                files.discard(file)
 
 
 def _link(source: Path, kept: Path) -> None:

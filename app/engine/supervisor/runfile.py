@@ -65,7 +65,7 @@ def write(server_id: str, pid: int, run_id: str, port: int | None) -> RunFile | 
 
 def remove(server_id: str) -> None:
     """Forget a server that is gone."""
-    _path(server_id).unlink(missing_ok=True)
+    files.discard(_path(server_id))
 
 
 def reap_leftovers() -> list[str]:
@@ -82,7 +82,7 @@ def reap_leftovers() -> list[str]:
         if record is not None and members(record):
             _log.warning("server %s was left over as process %d", record.server_id, record.pid)
             found.append(record)
-        path.unlink(missing_ok=True)
+        files.discard(path)
     end(*found, patience_s=_PATIENCE_S)
     files.sweep_temporaries(_folder(), older_than_s=0.0)
     return [record.server_id for record in found]
