@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from download_kit import MB, add_model, check_files, worker
 from engine_kit import DEADLINE_S, RunningEngine, environment, running_engine, until
 from faults import figures
+from hub import StandInHub
 
 from app import paths
 from app.wire.nouns import ServerState
@@ -185,3 +187,29 @@ def test_engine_starts_on_a_full_disk_so_that_models_can_be_deleted(disk: Disk) 
         engine.start("a")
         assert engine.complete(model="A").status == 200
         assert "Traceback" not in engine.errors.read_text()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_download_to_a_disk_in_trouble_keeps_what_it_has(
+    disk: Disk, standin: StandInHub, home: Path, fault: str
+) -> None:
+    strike, heal, reason = FAULTS[fault]
+    cache = disk.path / "hub"
+    add_model(standin, 12 * MB)
+    standin.rate = 6 * MB
+    with worker(standin, cache, home) as downloads:
+        downloads.start()
+        downloads.wait_for("progress", lambda event: event["done_bytes"] > 1 * MB)
+        strike(disk)
+        end = downloads.end()
+        heal(disk)
+        if fault != "full":
+            assert end["failure"]["code"] == "store_failed"
+            assert reason in end["failure"]["message"] or fault == "ejected"
+            assert end["needs_user"]
+            downloads.start()
+            end = downloads.end()
+        # Its space was taken from the disk at its beginning, so that it ends on a full one.
+        assert end["event"] == "fetched", end
+    check_files(cache, standin)
+    assert standin.bytes_sent("^/[0-9a-f]{64}") <= 12 * MB * 1.02
