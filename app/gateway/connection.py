@@ -257,7 +257,12 @@ class Connection(asyncio.Protocol):
     def _linger(self) -> None:
         # Closing a socket with unread bytes resets it, and the client might never see the answer.
         self._is_closing = True
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError as error:
+            log.debug("a client left before its answer: %s", error)
+            self._transport.abort()
+            return
         self._arm(self._limits.linger_s, self._transport.abort)
 
     def _on_late(self) -> None:

@@ -38,8 +38,19 @@ def make_app(state: "State") -> ASGIApp:
     routes = [Route(path, _by_method(table), methods=[*table]) for path, table in tables]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _on_http_error})
     app.router.redirect_slashes = False
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     app.state.engine = state
     return Gate(app, state)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out the trace of an answer that is sent after nonsense followed its request.
+
+    uvicorn has refused the nonsense, warned of it and closed the connection by then, so that the
+    answer cannot be sent. By name, since h11 is uvicorn's affair.
+    """
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__name__ != "LocalProtocolError"
 
 
 class Gate:
