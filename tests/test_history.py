@@ -145,6 +145,27 @@ def test_figures_survive_a_close() -> None:
     assert paths.history_file().stat().st_mode & 0o077 == 0
 
 
+def test_rare_figures_stand_for_the_seconds_before_them() -> None:
+    link = filled(0)
+    sparse = [Point(NOW - at, "p", 5, {"memory_bytes": float(at)}) for at in (10, 5, 0)]
+    figures.write(link, sparse)
+    found = figures.history(link, "p", span_s=300, end_at=NOW, pending=())
+    assert found.values["memory_bytes"][-16:] == [None] + [10.0] * 5 + [5.0] * 5 + [0.0] * 5
+
+
+def test_a_server_that_is_new_has_no_figures_before_its_first() -> None:
+    at = time.time()
+
+    async def work(history: History) -> None:
+        history.put_samples(at - 10, {})
+        history.put_samples(at - 5, {"p": {"memory_bytes": 1.0}})
+        history.put_samples(at, {"p": {"memory_bytes": 2.0}})
+        values = (await history.server_history("p", 300)).values["memory_bytes"]
+        assert values[-7:] == [None, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+
+    run(work)
+
+
 @pytest.mark.parametrize("span_s", [0, 1, 301, 604_800])
 def test_span_that_is_not_offered_is_refused(span_s: int) -> None:
     async def work(history: History) -> None:

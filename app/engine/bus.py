@@ -1,6 +1,7 @@
 """The engine's published state and its event stream: one writer, many subscribers."""
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import msgspec
 
 from app.wire.events import (
+    SLOW_S,
     Heartbeat,
     Kind,
     MachineSample,
@@ -20,6 +22,7 @@ from app.wire.events import (
 from app.wire.nouns import Download, EngineInfo, ForeignServer, Model, Profile, Server
 
 Item = Profile | Server | Model | Download | ForeignServer
+TICK_SLACK_S = 0.5
 _QUEUE = 256
 """Events that a slow subscriber may lag behind before it gets a new snapshot instead."""
 
@@ -85,7 +88,17 @@ class Bus:
     def sample(self, machine: MachineSample, values: dict[str, SampleValues]) -> None:
         """Publish the metrics of one tick."""
         self.samples = (machine, values)
-        self._send(Samples(self._next(), time.time(), machine, values))
+        now = time.monotonic()
+        due = [one for one in self._subscriptions if one.is_due(now)]
+        seq = self._next()
+        if due:
+            data = msgspec.json.encode(Samples(seq, time.time(), machine, values))
+            for subscription in due:
+                subscription.offer(data)
+
+    def pace_s(self) -> float:
+        """Return how often somebody wants figures, in seconds."""
+        return min((one.every_s for one in self._subscriptions), default=float(SLOW_S))
 
     def snapshot(self) -> Snapshot:
         """Return everything as one event."""
@@ -103,9 +116,12 @@ class Bus:
         """Return an event that says nothing but that the engine lives."""
         return msgspec.json.encode(Heartbeat(self._seq))
 
-    def subscribe(self) -> "Subscription":
-        """Return a subscription; its first event is a snapshot. Close it when done."""
-        subscription = Subscription(self)
+    def subscribe(self, every_s: float = 1.0) -> "Subscription":
+        """Return a subscription; its first event is a snapshot. Close it when done.
+
+        It gets figures every `every_s` seconds at most; 0 is as often as there are any.
+        """
+        subscription = Subscription(self, every_s)
         self._subscriptions.add(subscription)
         return subscription
 
@@ -135,7 +151,7 @@ class Bus:
         self._seq += 1
         return self._seq
 
-    def _send(self, event: Upsert | Removed | Samples) -> None:
+    def _send(self, event: Upsert | Removed) -> None:
         if self._subscriptions:
             data = msgspec.json.encode(event)
             for subscription in self._subscriptions:
@@ -145,12 +161,22 @@ class Bus:
 class Subscription:
     """One reader of the event stream."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, every_s: float) -> None:
         self._bus = bus
+        self.every_s = every_s
+        self._sampled_at = -math.inf
         # One more place than events use, so that the end always fits.
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUE + 1)
         self._is_behind = True
         self._is_closed = False
+
+    def is_due(self, now: float) -> bool:
+        """Return True when figures of `now`, monotonic, are wanted, and take them as sent."""
+        # A tick comes now and then a little early.
+        if now - self._sampled_at < self.every_s - TICK_SLACK_S:
+            return False
+        self._sampled_at = now
+        return True
 
     def offer(self, data: bytes) -> None:
         """Take one encoded event, or note that the reader is too slow for it."""

@@ -1,30 +1,30 @@
 """One engine: its parts, put together, opened and closed in order."""
 
 import asyncio
-import contextlib
 import errno
 import logging
+import math
 import os
 import socket
 import time
-from collections.abc import Coroutine, Generator, Iterable
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import uvicorn
 
 from app import __version__, files, paths
 from app.engine import listen
 from app.engine.access import Access
 from app.engine.announce import Announcement
 from app.engine.awake import KeepAwake
-from app.engine.bus import Bus
+from app.engine.bus import TICK_SLACK_S, Bus
 from app.engine.downloads import Downloads
 from app.engine.endless import keep_going
 from app.engine.foreign import ForeignServers
 from app.engine.history import History
 from app.engine.http.app import make_app
+from app.engine.http.server import ControlServer
 from app.engine.http.state import State
 from app.engine.hub import Hub
 from app.engine.keys import NamedKeys
@@ -44,13 +44,14 @@ from app.gateway import Gateway
 from app.throttle import Throttle
 from app.wire import API_VERSION
 from app.wire.errors import AppError, ErrorCode
-from app.wire.nouns import EngineInfo, Model
+from app.wire.events import MachineSample, SampleValues
+from app.wire.nouns import EngineInfo, Model, ServerState
 
 _log = logging.getLogger("engine")
 _TICK_S = 1.0
 _LOOK_S = 10.0
-_HOME_LOOK_S = 2.0
 """How often the folders of models are looked at for a change; a look takes milliseconds."""
+_HOME_LOOK_S = 2.0
 _LOG_BYTES = 200_000_000
 _LOG_AGE_S = 14 * 86_400.0
 
@@ -137,7 +138,7 @@ class Engine:
         )
         self._announcement = Announcement()
         self._host = "127.0.0.1"
-        self._http: _Server | None = None
+        self._http: ControlServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -297,11 +298,7 @@ class Engine:
             self._downloads, self._foreign, self._hub, self._access, self._gateway.ledger,
             self._history, self._throttle, self._rescan, self._apply_settings,
         )  # fmt: skip
-        config = uvicorn.Config(
-            make_app(state), log_config=None, access_log=False, lifespan="off", http="h11",
-            ws="none", loop="asyncio", server_header=False, timeout_graceful_shutdown=1,
-        )  # fmt: skip
-        self._http = _Server(config)
+        self._http = ControlServer(make_app(state))
         self._serving = self._spawn(self._http.serve([control]), "http")
         await self._http.starts.wait()
         if not self._http.started:
@@ -310,20 +307,34 @@ class Engine:
     async def _measure(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
+        sampled_at = -math.inf
+        machine, values = MachineSample(0, 0, None), dict[str, SampleValues]()
         while True:
-            machine, values = await asyncio.to_thread(self._sampler.tick, time.monotonic())
-            for server_id, figures in values.items():
-                figures.update(self._gateway.ledger.figures(server_id))
+            # What looks into processes costs most, and is not wanted each second by night.
+            if time.monotonic() - sampled_at >= self._pace_s() - TICK_SLACK_S:
+                sampled_at = time.monotonic()
+                machine, values = await self._sample(sampled_at)
             self._supervisor.tick(time.monotonic(), machine, values)
             self._supervisor.stop_idle()
             await self._ports.follow(time.monotonic())
-            self._bus.sample(machine, values)
             self._troubles.tell(self._history.problem, is_logged=True)
-            self._history.put_samples(time.time(), values)
-            self._memory.put_samples(values)
             await self._awake.tick(time.monotonic(), values)
             due = max(due + _TICK_S, loop.time())
             await asyncio.sleep(due - loop.time())
+
+    def _pace_s(self) -> float:
+        states = {server.state for server in self._bus.servers.values()}
+        is_moving = not states.isdisjoint((ServerState.STARTING, ServerState.STOPPING))
+        return _TICK_S if is_moving else self._bus.pace_s()
+
+    async def _sample(self, now: float) -> tuple[MachineSample, dict[str, SampleValues]]:
+        machine, values = await asyncio.to_thread(self._sampler.tick, now)
+        for server_id, figures in values.items():
+            figures.update(self._gateway.ledger.figures(server_id))
+        self._bus.sample(machine, values)
+        self._history.put_samples(time.time(), values)
+        self._memory.put_samples(values)
+        return machine, values
 
     async def _watch_home(self) -> None:
         while True:
@@ -364,26 +375,6 @@ class Engine:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("the task %s failed", task.get_name(), exc_info=error)
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to the engine and says when it has started."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.starts = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to serve the sockets."""
-        try:
-            await super().startup(sockets)
-        finally:
-            self.starts.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Capture none."""
-        yield
 
 
 def _capabilities() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from math import nan
 from PySide6.QtCore import QObject, Signal
 
 from app.wire.events import (
+    SLOW_S,
     Event,
     Heartbeat,
     MachineSample,
@@ -21,6 +22,10 @@ from app.wire.nouns import Download, EngineInfo, ForeignServer, Model, Profile, 
 
 HISTORY = 120
 """Samples that a sparkline shows: two minutes at 1 Hz."""
+
+
+# Beyond this a tick does not stand for the seconds before it.
+_LONGEST_S = SLOW_S + 2
 
 
 class LinkState(Enum):
@@ -43,9 +48,19 @@ class Series:
     def append(self, values: dict[str, float | None], at: float = nan) -> None:
         """Add one tick; a metric that is missing from `values` becomes a gap.
 
-        `at` is when it was taken, in seconds since the epoch by the engine's clock.
+        `at` is when it was taken, in seconds since the epoch by the engine's clock. A tick that
+        comes some seconds later than the last one fills them: it is the mean since then. What is
+        longer is a gap.
         """
+        missed = at - self._times[-1] - 1
+        if missed >= 0.5:
+            count = min(round(missed), HISTORY)
+            for late in range(count, 0, -1):
+                self._add(values if count < _LONGEST_S else {}, at - late)
         self._latest = values
+        self._add(values, at)
+
+    def _add(self, values: dict[str, float | None], at: float) -> None:
         self._times.append(at)
         rings = self._rings
         for name in values.keys() - rings.keys():

@@ -10,6 +10,10 @@ from app.wire.reading import JsonReader, read_json
 Kind = Literal["profile", "server", "model", "download", "engine", "foreign"]
 
 HEARTBEAT_S = 2.0
+SLOW_S = 5
+"""Seconds between the figures when nobody looks at them."""
+MOST_EVERY_S = 60
+"""The rarest that a reader of the stream may ask for."""
 """An event of some kind is sent at least this often."""
 SILENCE_S = 6.0
 """A stream that was silent for this long belongs to a lost engine."""

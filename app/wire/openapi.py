@@ -7,6 +7,7 @@ import msgspec
 
 from app import __version__
 from app.wire.errors import ErrorAnswer
+from app.wire.events import MOST_EVERY_S
 from app.wire.history import SPANS_S, ServerHistory
 from app.wire.hub import MAX_CONTEXT, PAGE_SIZE, Fit, HubDetails, HubPage, HubSort
 from app.wire.keys import KeyDraft, NamedKey, NewKey
@@ -123,7 +124,7 @@ SHAPES: dict[str, Shape] = {
     "revoke_key": Shape(status=204),
     "settings": Shape(list[SettingState]),
     "change_settings": Shape(list[SettingState], dict[str, bool | int | str]),
-    "events": Shape("text/event-stream"),
+    "events": Shape("text/event-stream", query={"every": _up_to(MOST_EVERY_S)}),
 }
 """By the name of the route."""
 

@@ -233,5 +233,11 @@ ROUTES: tuple[Route, ...] = (
     Route("revoke_key", "DELETE", "/api/keys/{id}", "Forget a named API key."),
     Route("settings", "GET", "/api/settings", "The engine's settings with their sources."),
     Route("change_settings", "PATCH", "/api/settings", "Change some of the engine's settings."),
-    Route("events", "GET", "/api/events", "The event stream (server-sent events)."),
+    Route(
+        "events",
+        "GET",
+        "/api/events",
+        "The event stream (server-sent events), with figures every second or as rarely as `every` "
+        "seconds; while nobody wants them more often, the engine measures every 5 seconds.",
+    ),
 )

@@ -166,7 +166,17 @@ def test_silence_between_figures_is_a_gap() -> None:
     for at in (now - 60, now - 59, now - 2, now - 1):
         series.append(tick(1e9), at)
     values = timeline(None, series, 300, now).values["memory_bytes"]
-    assert [isnan(value) for value in values] == [False, False, True, False, False]
+    unknown = [isnan(value) for value in values]
+    assert unknown[:2] == unknown[-2:] == [False, False]
+    assert set(unknown[2:-2]) == {True}
+
+
+def test_figures_that_come_rarely_stand_for_the_seconds_before_them() -> None:
+    series, now = Series(), 1000.0
+    for at in (now - 10, now - 5, now):
+        series.append(tick(now - at), at)
+    assert [*series.history("memory_bytes")][-11:] == [10.0] + [5.0] * 5 + [0.0] * 5
+    assert [*series.times()][-11:] == [now - 10 + second for second in range(11)]
 
 
 def test_figures_out_of_the_span_are_left_out() -> None:

@@ -47,16 +47,18 @@ class GeneralCalls(Link):
         """Change some of the engine's settings."""
         return self.send("PATCH", "/api/settings", changes, list[SettingState])
 
-    def events(self) -> Iterator[Event]:
+    def events(self, *, every_s: int = 1) -> Iterator[Event]:
         """Yield the engine's events, a snapshot first, until EngineGone.
 
+        Figures come about every `every_s` seconds.
         That is raised when the engine ends, and after 6 s of silence.
         """
         import httpx2 as httpx
 
         timeout = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
         try:
-            with self.http.stream("GET", "/api/events", timeout=timeout) as response:
+            wish = {"every": every_s}
+            with self.http.stream("GET", "/api/events", params=wish, timeout=timeout) as response:
                 if response.status_code != 200:
                     response.read()
                     raise self.error(response)

@@ -26,7 +26,7 @@ class Point(msgspec.Struct, frozen=True):
     """Seconds since the epoch."""
     server: str
     samples: int
-    """How many it stands for."""
+    """How many seconds it stands for, the last of which begins at `at`."""
     values: SampleValues
 
 
@@ -81,6 +81,8 @@ def history(
                 if name in values:
                     values[name][place] = value
     if step == FINEST_S:
+        for point in points:
+            _spread(point, values, int(point.at) - begins_at)
         for row in values.values():
             _bridge(row)
     return ServerHistory(float(begins_at), float(step), values)
@@ -111,6 +113,14 @@ def _mean(points: Sequence[Point]) -> SampleValues:
         else:
             mean[name] = sum(v * n for v, n in known) / sum(n for _, n in known)
     return mean
+
+
+def _spread(point: Point, values: dict[str, list[float | None]], place: int) -> None:
+    # While nobody looks the engine measures every few seconds, and a figure is the mean since then.
+    for name, row in values.items():
+        for earlier in range(max(0, place - point.samples + 1), min(place, len(row))):
+            if row[earlier] is None:
+                row[earlier] = point.values.get(name)
 
 
 def _bridge(row: list[float | None]) -> None:

@@ -12,7 +12,7 @@ from app.engine.history import figures, requests
 from app.engine.history.database import BusyError, Database
 from app.engine.history.figures import Point
 from app.wire.errors import AppError, ErrorCode
-from app.wire.events import SampleValues
+from app.wire.events import SLOW_S, SampleValues
 from app.wire.history import SPANS_S, ServerHistory
 from app.wire.requests import RequestRecord
 
@@ -23,7 +23,7 @@ BATCH_S = 10.0
 _PRUNE_S = 300.0
 _MOST_POINTS = 20_000
 """Held while another program locks the database; ten servers for half an hour."""
-_FRESH_S = 3.0
+_FRESH_S = SLOW_S + 3.0
 
 
 class History:
@@ -39,6 +39,7 @@ class History:
         self._points: list[Point] = []
         self._records: list[RequestRecord] = []
         self._sampled_at = 0.0
+        self._sampled: frozenset[str] = frozenset()
         self._pruned_at = 0.0
 
     @property
@@ -62,8 +63,13 @@ class History:
 
     def put_samples(self, at: float, values: Mapping[str, SampleValues]) -> None:
         """Take the figures of one tick; `at` in seconds since the epoch."""
-        self._sampled_at = at
-        self._points += [Point(at, server, 1, figures) for server, figures in values.items()]
+        since, self._sampled_at = at - self._sampled_at, at
+        seconds = max(1, round(since)) if since < _FRESH_S else 1
+        self._points += [
+            Point(at, server, seconds if server in self._sampled else 1, figures)
+            for server, figures in values.items()
+        ]
+        self._sampled = frozenset(values)
 
     def put_request(self, record: RequestRecord) -> None:
         """Take a request that has ended."""

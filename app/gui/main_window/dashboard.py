@@ -6,6 +6,7 @@ from PySide6.QtCore import QCoreApplication, QObject, QSettings
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QWidget
 
+from app.gui.main_window.pace import Pace
 from app.gui.main_window.profile_actions import ProfileActions
 from app.gui.main_window.session import Session
 from app.gui.main_window.starting import Starting
@@ -49,7 +50,7 @@ def address_of(server_id: str, engine: EngineInfo) -> str:
 
 
 class Dashboard(QObject):
-    """Starts with a look at the memory, copies addresses, and remembers rows or tiles."""
+    """Looks at the memory before a start, copies addresses, remembers rows, and sets the pace."""
 
     def __init__(
         self, session: Session, panel: ServersPanel, profiles: ProfileActions, window: QWidget
@@ -58,6 +59,7 @@ class Dashboard(QObject):
         self._mirror = session.mirror
         self._panel = panel
         self.starting = Starting(session, window)
+        self.pace = Pace(window, session.set_pace)
         session.connected.connect(self.starting.forget)
         profiles.start_profile = self.starting.start
         panel.run_requested.connect(panel.expect_model)

@@ -35,6 +35,7 @@ class Session(QObject):
         self.door: Door | None = None
         self.crew = Crew(self)
         self._feed: MetricsFeed | None = None
+        self._every_s = 1
         self._launchers: dict[str, ServerLauncher] = {}
         self._left: OwnedEngine | None = None
         self._is_ending = False
@@ -214,12 +215,18 @@ class Session(QObject):
     def _on_connected(self, result: Connection) -> None:
         self.door = Door(result, self.crew, self)
         self.door.failed.connect(self.failed)
-        self._feed = MetricsFeed(result)
+        self._feed = MetricsFeed(result, every_s=self._every_s)
         self._feed.received.connect(self._on_event)
         self._feed.lost.connect(self._on_lost)
         self._feed.failed.connect(self._on_connect_failed)
         self.crew.start(self._feed)
         self.connected.emit(result)
+
+    def set_pace(self, every_s: int) -> None:
+        """Want figures every `every_s` seconds from now on."""
+        self._every_s = every_s
+        if self._feed is not None:
+            self._feed.set_pace(every_s)
 
     def _on_event(self, event: Event) -> None:
         self.mirror.set_link(LinkState.LIVE)

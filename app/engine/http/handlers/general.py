@@ -7,9 +7,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from app.engine.http.handlers.common import JSON, json_answer, read_body, state_of
+from app.engine.http.handlers.common import JSON, json_answer, read_body, read_whole, state_of
 from app.engine.http.prometheus import METRICS_TYPE, metrics_text
-from app.wire.events import HEARTBEAT_S
+from app.wire.events import HEARTBEAT_S, MOST_EVERY_S
 
 
 async def health(_request: Request) -> Response:
@@ -47,10 +47,11 @@ async def change_settings(request: Request) -> Response:
 async def events(request: Request) -> Response:
     """Stream the engine's events."""
     bus = state_of(request).bus
+    every_s = read_whole(request, "every", 1, MOST_EVERY_S)
 
     async def stream() -> AsyncIterator[bytes]:
         # Not before the first read: a generator that never starts never ends its subscription.
-        subscription = bus.subscribe()
+        subscription = bus.subscribe(every_s)
         try:
             while (event := await subscription.next(HEARTBEAT_S)) is not None:
                 yield b"data: " + event + b"\n\n"
