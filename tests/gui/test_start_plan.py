@@ -47,7 +47,7 @@ class FakeSession:
     def call(self, _name: str, _work: Any, on_success: Any, on_failure: Any) -> None:
         self.answer, self.refuse = on_success, on_failure
 
-    def start(self, profile_id: str) -> None:
+    def launch(self, profile_id: str) -> None:
         self.started.append(profile_id)
 
     def stop(self, server_id: str) -> None:

@@ -11,10 +11,14 @@ from pytestqt.qtbot import QtBot
 from window_kit import END_S, TINY, Desk, open_window
 
 from app import login_item
+from app.client.api import Api
+from app.gui.dialogs.start_plan import StartPlanDialog
 from app.gui.main_window import system
 from app.gui.main_window.system import System
 from app.gui.main_window.system_events import SystemEvents
+from app.wire.hub import Verdict
 from app.wire.nouns import ServerState
+from app.wire.plan import StartPlan
 
 UNKNOWN = "mlxmanager:download?model=acme/Not-Here-4bit"
 
@@ -237,6 +241,19 @@ def test_menu_bar_extra_starts_and_stops_a_server(desk: Desk, outside: System) -
     press(["Settings"])
     assert desk.window.isVisible()
     assert desk.window.parts.settings.dialog is not None
+
+
+def test_menu_bar_extra_asks_in_the_window_before_a_start_beyond_the_memory(
+    desk: Desk, outside: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = StartPlan("demo", Verdict.TOO_BIG, "It needs 30.0 GB, 29.1 of 48.0 GB are free.", 32_768)
+    monkeypatch.setattr(Api, "start_plan", lambda _api, _profile_id: plan)
+    desk.window.hide()
+    outside.extra.start_requested.emit("demo")
+    desk.until(lambda: desk.has_dialog(StartPlanDialog))
+    assert desk.window.isVisible()
+    desk.dialog(StartPlanDialog).reject()
+    assert "demo" not in desk.mirror.servers
 
 
 def test_open_at_login_writes_and_deletes_its_file_only_on_the_switch(

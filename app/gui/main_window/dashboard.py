@@ -61,7 +61,7 @@ class Dashboard(QObject):
         self.starting = Starting(session, window)
         self.pace = Pace(window, session.set_pace)
         session.connected.connect(self.starting.forget)
-        profiles.start_profile = self.starting.start
+        session.starter = self.starting.start
         panel.run_requested.connect(panel.expect_model)
         panel.run_requested.connect(profiles.run_model)
         panel.start_requested.connect(self.starting.start)

@@ -271,8 +271,8 @@ class Parts(QObject):
             self._tell(note, is_bad=connection.info.open_bind)
 
     def _on_launched(self, launched: Launched) -> None:
-        # A failed start is told by its tile; a notice would say the same twice.
-        if launched.server.failure is None:
+        # What was wrong before is over; good news stays. A failed start is told by its tile.
+        if launched.server.failure is None and self.notice.is_bad:
             self.notice.hide()
 
     def _on_failed(self, error: AppError) -> None:

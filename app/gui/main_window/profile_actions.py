@@ -35,7 +35,6 @@ class ProfileActions(QObject):
     def __init__(self, session: Session, window: QMainWindow) -> None:
         super().__init__(window)
         self._session = session
-        self.start_profile: Callable[[str], object] = session.start
         self._mirror = session.mirror
         self._window = window
         self.form: ProfileForm | None = None
@@ -73,13 +72,13 @@ class ProfileActions(QObject):
         """Start a profile of this model; makes one with safe defaults if there is none."""
         for profile in self._mirror.profiles.values():
             if profile.model == model_id and profile.fault is None:
-                self.start_profile(profile.id)
+                self._session.start(profile.id)
                 return
         draft = ProfileDraft(self._model_name(model_id), model_id, policy=self._new_policy())
 
         def start(profile: Profile) -> None:
             self.saved.emit(profile)
-            self.start_profile(profile.id)
+            self._session.start(profile.id)
 
         self._session.call("create-profile", lambda api: api.create_profile(draft), start)
 

@@ -36,6 +36,7 @@ class Session(QObject):
         self.crew = Crew(self)
         self._feed: MetricsFeed | None = None
         self._every_s = 1
+        self.starter: Callable[[str], object] = self.launch
         self._launchers: dict[str, ServerLauncher] = {}
         self._left: OwnedEngine | None = None
         self._is_ending = False
@@ -117,7 +118,11 @@ class Session(QObject):
         self._leave(then=self._begin_again)
 
     def start(self, profile_id: str) -> None:
-        """Start a profile; a ServerLauncher owns the start until it is ready or not."""
+        """Start a profile as the user wants it: `starter` may look and ask first."""
+        self.starter(profile_id)
+
+    def launch(self, profile_id: str) -> None:
+        """Start a profile now; a ServerLauncher owns the start until it is ready or not."""
         self._launch(profile_id, restart=False)
 
     def restart(self, server_id: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.gui.dialogs.start_plan import Decision, StartPlanDialog
@@ -19,6 +19,8 @@ _PATIENCE_MS = 300
 
 class Starting(QObject):
     """One start at a time is asked about; a second press of Start changes nothing."""
+
+    asked = Signal()  # a question is to be seen, which a hidden window would not show
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
@@ -69,7 +71,7 @@ class Starting(QObject):
         if plan.verdict is Verdict.TOO_BIG:
             self._ask(plan)
         else:
-            self._session.start(plan.profile)
+            self._session.launch(plan.profile)
 
     def _on_no_plan(self, profile_id: str, _error: AppError) -> None:
         # Whatever is wrong, the start itself says it better.
@@ -80,7 +82,7 @@ class Starting(QObject):
         profile_id, self._asked = self._asked, None
         self._patience.stop()
         if profile_id is not None:
-            self._session.start(profile_id)
+            self._session.launch(profile_id)
 
     def _ask(self, plan: StartPlan) -> None:
         if self.dialog is not None:
@@ -91,6 +93,7 @@ class Starting(QObject):
         self.dialog = StartPlanDialog(plan, name, names, self._window)
         self.dialog.decided.connect(partial(self._on_decided, plan))
         self.dialog.finished.connect(self._on_closed)
+        self.asked.emit()
         self.dialog.open()
 
     def _on_closed(self) -> None:
@@ -99,7 +102,7 @@ class Starting(QObject):
     def _on_decided(self, plan: StartPlan, decision: Decision) -> None:
         waits = {i for i in plan.stop_first if self._has_process(i)}
         if decision is Decision.ANYWAY or not waits:
-            self._session.start(plan.profile)
+            self._session.launch(plan.profile)
             return
         self._queued[plan.profile] = waits
         for server_id in waits:
@@ -118,4 +121,4 @@ class Starting(QObject):
             waits.discard(server_id)
             if not waits:
                 del self._queued[profile_id]
-                self._session.start(profile_id)
+                self._session.launch(profile_id)

@@ -75,6 +75,7 @@ class System(QObject):
         extra.quit_requested.connect(self._window.request_quit)
         extra.settings_requested.connect(self._in_front(parts.settings.open))
         extra.start_requested.connect(parts.session.start)
+        parts.dashboard.starting.asked.connect(self._window.come_to_front)
         extra.stop_requested.connect(parts.session.stop)
         extra.restart_requested.connect(parts.session.restart)
         extra.log_requested.connect(self._show_log)
@@ -88,7 +89,7 @@ class System(QObject):
         links.failed.connect(self._show_error)
         links.told.connect(self._tell)
         links.download_requested.connect(parts.downloads.begin)
-        links.start_requested.connect(parts.dashboard.starting.start)
+        links.start_requested.connect(parts.session.start)
         links.profile_file_opened.connect(parts.profiles.import_file)
 
     def _in_front(self, work: Callable[[], object]) -> Callable[[], None]:

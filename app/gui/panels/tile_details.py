@@ -16,9 +16,10 @@ def _tr(text: str) -> str:
 
 
 def prefill(server: Server, series: Series | None) -> tuple[str, str]:
-    """Return how fast prompts are read, and what that means; empty before there is a figure."""
-    value = None if series is None or not server.state.serves else series.latest(PREFILL)
-    if value is None:
+    """Return how fast prompts are read, and what that means; empty before the first request."""
+    known = series if server.state.serves else None
+    value = None if known is None else known.latest(PREFILL)
+    if known is None or value is None or not (value or known.latest("requests_total")):
         return "", ""
     number = fmt.count(value)
     return _tr("{number} tok/s").format(number=number), _HELP.get(PREFILL, "")

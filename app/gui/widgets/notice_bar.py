@@ -77,6 +77,11 @@ class NoticeBar(QFrame):
         return "" if self.isHidden() else self._text.text()
 
     @property
+    def is_bad(self) -> bool:
+        """True while it tells of trouble."""
+        return self._is_bad and not self.isHidden()
+
+    @property
     def offers_action(self) -> bool:
         """True while it shows a button."""
         return self._action is not None and not self.isHidden()
