@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from engine_kit import DEADLINE_S, RunningEngine, environment, new_home, running_engine, until
+from stranger_kit import answering
 
 from app import __version__, paths
 from app.cli.main import EXIT_CODES
@@ -89,6 +90,14 @@ def test_command_with_what_a_dead_engine_left_exits_3(home: Path) -> None:
     (home / "run" / "engine.json").write_text(json.dumps(facts))
     mlxm(home, "status", code=3)
     assert "No engine listens" in mlxm(home, "--engine", url, "status", code=3).stderr
+
+
+@pytest.mark.parametrize("command", [["status"], ["list"], ["start", "demo"], ["pull", "a/b"]])
+def test_engine_of_another_version_is_told_in_a_sentence(home: Path, command: list[str]) -> None:
+    with answering({"api_version": API_VERSION + 1}) as other:
+        done = mlxm(home, "--engine", other.url, *command, code=1)
+    assert "Use the same version of the app on both sides." in done.stderr
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8798", "ftp://x", "http://", "x y"])

@@ -1,11 +1,10 @@
 """The client's door to an engine: what works, and each way in which it does not."""
 
 import contextlib
-import json
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import msgspec
 import pytest
 from engine_kit import RunningEngine, running_engine
 from keyring.errors import KeyringError, NoKeyringError, PasswordDeleteError
+from stranger_kit import Stranger, answering
 
 from app import paths
 from app.client import credentials, launch
@@ -32,41 +32,6 @@ def engine(homes: Path) -> Iterator[RunningEngine]:
     """One engine for all calls."""
     with running_engine(homes) as one:
         yield one
-
-
-class Stranger:
-    """An HTTP server that is no engine, or a strange one."""
-
-    def __init__(self, answer: Callable[[str], tuple[int, bytes]]) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                status, body = answer(self.path)
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = False
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    def __enter__(self) -> "Stranger":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-def answering(body: object, status: int = 200) -> Stranger:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Stranger(lambda _: (status, data))
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)

@@ -18,7 +18,15 @@ from app.wire.events import (
     Upsert,
     decode_item,
 )
-from app.wire.nouns import Download, EngineInfo, ForeignServer, Model, Profile, Server
+from app.wire.nouns import (
+    Download,
+    EngineInfo,
+    ForeignServer,
+    Model,
+    Profile,
+    PublicPort,
+    Server,
+)
 
 HISTORY = 120
 """Samples that a sparkline shows: two minutes at 1 Hz."""
@@ -124,6 +132,21 @@ class Mirror(QObject):
         """True while what is here may no longer be so, because the engine does not answer."""
         is_lost = self.link in (LinkState.STALE, LinkState.NEEDS_KEY)
         return is_lost or self.stale_since is not None
+
+    def base_url(self, server_id: str) -> str:
+        """Return where programs reach a server: at its own port if it has one; "" if unknown."""
+        if self.engine is None:
+            return ""
+        own = (port.url for port in self._ports_of(server_id) if port.url)
+        return f"{next(own, self.engine.gateway_url)}/v1"
+
+    def port_note(self, server_id: str) -> str:
+        """Return why the server's own port cannot be opened, nothing if that is not so."""
+        return next((port.note for port in self._ports_of(server_id)), "")
+
+    def _ports_of(self, server_id: str) -> list[PublicPort]:
+        ports = () if self.engine is None else self.engine.public_ports
+        return [port for port in ports if port.profile == server_id]
 
     def set_link(self, state: LinkState, text: str = "", since: float | None = None) -> None:
         """Record how the connection is; `text` is a sentence for the user.

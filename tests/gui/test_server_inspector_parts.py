@@ -33,7 +33,7 @@ from app.gui.workers.thread import Crew
 from app.wire.errors import AppError
 from app.wire.history import ServerHistory
 from app.wire.keys import NamedKey, NewKey
-from app.wire.nouns import ServerState
+from app.wire.nouns import PublicPort, ServerState
 from app.wire.requests import RequestRecord, RequestState
 from app.wire.server_log import LogPiece, LogRun
 from app.wire.snippets import HIDDEN_KEY
@@ -486,6 +486,29 @@ def test_key_is_shown_only_when_the_user_asks(qtbot: QtBot, feed: Engine, host: 
     assert "sk-secret-1" in tab.snippet.toPlainText()
     qtbot.mouseClick(tab.key_button, LEFT)
     assert "sk-secret-1" not in tab.snippet.toPlainText()
+
+
+def test_server_with_a_port_of_its_own_is_reached_there_or_the_page_says_why_not(
+    qtbot: QtBot, feed: Engine, host: FakeHost
+) -> None:
+    assert feed.mirror.engine is not None
+    facts = msgspec.structs.replace(feed.mirror.engine, gateway_url="http://127.0.0.1:8799")
+    tab = ConnectTab(host, "coding")
+    qtbot.addWidget(tab)
+    own = PublicPort("coding", 9001, url="http://127.0.0.1:9001")
+    taken = PublicPort("coding", 9001, note="Port 9001 cannot be opened: it is taken by nginx.")
+    other = msgspec.structs.replace(own, profile="chat")
+    for port, url, note in (
+        (own, "http://127.0.0.1:9001/v1", ""),
+        (taken, "http://127.0.0.1:8799/v1", "taken by nginx. The address above is the common one."),
+        (other, "http://127.0.0.1:8799/v1", ""),
+    ):
+        feed.mirror.engine = msgspec.structs.replace(facts, public_ports=(port,))
+        feed.mirror.engine_changed.emit(feed.mirror.engine)
+        assert tab.rows["url"].text() == url
+        assert url in tab.snippet.toPlainText()
+        assert tab.state.text().endswith(note)
+        assert bool(tab.state.text()) is bool(note)
 
 
 def test_key_that_nobody_knows_can_be_made_in_place(

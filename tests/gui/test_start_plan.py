@@ -6,14 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 from panel_kit import CODER, FIGURES, GIB, LEFT, LLAMA, Engine, panel_of, server
-from panel_kit import engine as engine_info
 from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPointF, Qt
 from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.dialogs.start_plan import StartPlanDialog
-from app.gui.main_window.dashboard import address_of, name_commands
+from app.gui.main_window.dashboard import name_commands
 from app.gui.main_window.starting import Starting
 from app.gui.models.model_list import MIME
 from app.gui.panels.servers_panel import ServersPanel
@@ -21,7 +20,7 @@ from app.gui.widgets.notice_bar import NoticeBar
 from app.wire.errors import AppError
 from app.wire.events import Upsert
 from app.wire.hub import Verdict
-from app.wire.nouns import Model, ModelSource, Profile, PublicPort, ServerState
+from app.wire.nouns import Model, ModelSource, Profile, ServerState
 from app.wire.plan import StartPlan
 
 TOO_BIG = StartPlan(
@@ -277,15 +276,6 @@ def test_commands_name_the_selected_server_and_the_chosen_profile(qtbot: QtBot) 
     name_commands(actions, None, None)
     assert actions["restart"].text() == "Restart selected server"
     assert actions["start"].text() == "Start chosen profile"
-
-
-def test_address_of_a_server_is_its_own_port_or_the_common_one() -> None:
-    own = (PublicPort("coding", 9001, url="http://127.0.0.1:9001"), PublicPort("chat", 80))
-    facts = msgspec.structs.replace(
-        engine_info(), gateway_url="http://127.0.0.1:8799", public_ports=own
-    )
-    assert address_of("coding", facts) == "http://127.0.0.1:9001/v1"
-    assert address_of("chat", facts) == "http://127.0.0.1:8799/v1"
 
 
 def floating(qtbot: QtBot) -> tuple[QWidget, NoticeBar]:

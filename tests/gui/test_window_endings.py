@@ -13,6 +13,7 @@ import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication, QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
+from stranger_kit import answering
 from test_main_window import figures
 from window_kit import (
     END_S,
@@ -31,6 +32,7 @@ from app.client.launch import find
 from app.gui.dialogs.key import ConnectDialog
 from app.gui.mirror import LinkState
 from app.gui.preferences import Preferences
+from app.wire import API_VERSION
 from app.wire.nouns import ServerState
 
 
@@ -228,3 +230,14 @@ def test_window_comes_back_with_its_size_and_profile(own_home: Path, qtbot: QtBo
         assert desk.picker.currentText() == "Demo"
         assert Preferences().value("appearance") == "dark"
         window.parts.settings.set_appearance("system")
+
+
+def test_engine_of_another_version_is_named_and_nothing_of_it_is_shown(
+    own_home: Path, qtbot: QtBot
+) -> None:
+    with answering({"api_version": API_VERSION + 1}) as other, open_window(other.url) as window:
+        desk = Desk(window, own_home, qtbot)
+        desk.until(lambda: desk.mirror.link is LinkState.STALE, START_S)
+        desk.until(lambda: "same version of the app on both sides" in window.parts.notice.text)
+        assert f"speaks version {API_VERSION + 1}" in window.parts.notice.text
+        assert not desk.mirror.profiles

@@ -14,7 +14,7 @@ from app.gui.models.model_list import Role
 from app.gui.panels.models_panel import ModelsPanel
 from app.gui.panels.servers_panel import ServersPanel
 from app.gui.preferences import Preferences
-from app.wire.nouns import EngineInfo, Profile, Server
+from app.wire.nouns import Profile, Server
 
 _ROWS = "server_rows"
 _ON_SERVER = ("restart", "stop", "log", "remove")
@@ -41,12 +41,6 @@ def name_commands(
         text = plain if target is None else named.format(name=target.name.replace("&", "&&"))
         if actions[command].text() != text:
             actions[command].setText(text)
-
-
-def address_of(server_id: str, engine: EngineInfo) -> str:
-    """Return the base URL for programs: the server's own port when it has one, else the common."""
-    own = (port.url for port in engine.public_ports if port.profile == server_id and port.url)
-    return f"{next(own, engine.gateway_url)}/v1"
 
 
 class Dashboard(QObject):
@@ -102,7 +96,6 @@ class Dashboard(QObject):
         self.starting.fetch(profile_id, self._panel.preview.take_plan)
 
     def _copy_address(self, server_id: str) -> None:
-        engine = self._mirror.engine
-        if engine is not None:
-            QGuiApplication.clipboard().setText(address_of(server_id, engine))
+        if url := self._mirror.base_url(server_id):
+            QGuiApplication.clipboard().setText(url)
             self._panel.tell_copied(server_id)

@@ -99,9 +99,10 @@ class ConnectTab(Tab):
         if server is not None and (profile is None or server.state.serves):
             # The name that it was started with; a new one counts from the next start on.
             name = server.name
-        url = f"{engine.gateway_url}/v1" if engine else ""
         is_needed = engine is not None and engine.key_required
-        return Target(url, name, (self._key or "") if is_needed else None)
+        return Target(
+            self.mirror.base_url(self.server_id), name, (self._key or "") if is_needed else None
+        )
 
     def _shown(self, target: Target) -> Target:
         """Return the target as it may be shown."""
@@ -120,6 +121,8 @@ class ConnectTab(Tab):
         engine = self.mirror.engine
         if engine is not None and engine.gateway_note:
             return engine.gateway_note
+        if note := self.mirror.port_note(self.server_id):
+            return self.tr("{} The address above is the common one.").format(note)
         if self.mirror.is_stale:
             return self.tr("The engine does not answer.")
         if is_serving(self.server):
