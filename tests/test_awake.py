@@ -73,6 +73,21 @@ def test_tick_while_requests_are_open_starts_one_program() -> None:
     asyncio.run(scenario())
 
 
+def test_start_of_less_than_a_tick_keeps_awake() -> None:
+    async def scenario() -> None:
+        async with rig() as one:
+            await one.awake.tick(0.0, {})
+            assert not one.runs
+            server = Server("one", "One", "m", ServerState.READY, 0.5, pid=7, started_at=0.2)
+            one.bus.put(server)
+            await one.awake.tick(1.0, {})
+            assert one.runs
+            await one.awake.tick(1.0 + LINGER_S, {})
+            assert not one.runs
+
+    asyncio.run(scenario())
+
+
 def test_tick_while_server_starts_keeps_awake() -> None:
     async def scenario() -> None:
         async with rig(state=ServerState.STARTING) as one:

@@ -72,6 +72,7 @@ class KeepAwake:
         self._started_at = 0.0
         self._worked_at: float | None = None
         self._counts: dict[str, float | None] = {}
+        self._starts: set[tuple[str, float | None]] = set()
         self._is_broken = False
 
     @property
@@ -118,8 +119,11 @@ class KeepAwake:
             for name, count in self._counts.items()
         )
         opened = any(v.get("requests_open") for v in values.values())
-        states = (server.state for server in self._bus.servers.values())
-        return opened or counted or ServerState.STARTING in states
+        servers = self._bus.servers.values()
+        # So is a start of less than a tick.
+        before_it, self._starts = self._starts, {(s.id, s.started_at) for s in servers if s.pid}
+        begun = not self._starts <= before_it
+        return opened or counted or begun or any(s.state is ServerState.STARTING for s in servers)
 
     async def _start(self, now: float) -> None:
         if self._process is not None and now - self._started_at < _BROKEN_S:
