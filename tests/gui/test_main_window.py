@@ -33,7 +33,7 @@ from app.gui.panels.server_tile import ServerTile
 from app.gui.workers.metrics_feed import MetricsFeed
 from app.gui.workers.server_launcher import Launched, Outcome
 from app.wire.events import SLOW_S, Samples
-from app.wire.nouns import ServerState
+from app.wire.nouns import Server, ServerState
 
 READY, STOPPED, FAILED = ServerState.READY, ServerState.STOPPED, ServerState.FAILED
 DASH = "\N{EN DASH}"
@@ -429,11 +429,18 @@ def test_gui_thread_is_never_blocked_during_start_traffic_and_stop(desk: Desk) -
 
 
 def test_start_that_is_cancelled_ends_the_process_and_leaves_a_stopped_tile(desk: Desk) -> None:
+    # By the signal: a look every few milliseconds may miss a state that lasts less than a second.
+    starting: list[Server] = []
+
+    def note(server: Server) -> None:
+        if server.state is ServerState.STARTING and server.pid is not None:
+            starting.append(server)
+
+    desk.mirror.server_changed.connect(note)
     desk.choose("Demo")
     desk.keys("Ctrl+Return")
-    desk.until(
-        lambda: desk.state("demo") is ServerState.STARTING and desk.mirror.servers["demo"].pid
-    )
+    desk.until(lambda: starting)
+    desk.mirror.server_changed.disconnect(note)
     process = psutil.Process(desk.pid("demo"))
     desk.click(desk.tile("demo"), "Cancel")
     desk.until_state("demo", STOPPED)

@@ -163,7 +163,19 @@ class Desk:
 
     def until(self, condition: Callable[[], object], timeout_s: float = SHORT_S) -> None:
         """Let the window live until the condition holds; fails after the time-out."""
-        self.qtbot.waitUntil(lambda: bool(condition()), timeout=int(timeout_s * 1000))
+        try:
+            self.qtbot.waitUntil(lambda: bool(condition()), timeout=int(timeout_s * 1000))
+        except self.qtbot.TimeoutError:
+            raise AssertionError(f"it did not happen in time: {self.describe()}") from None
+
+    def describe(self) -> str:
+        """Return what a person would see now."""
+        states = {s.name: (s.state.value, s.pid) for s in self.mirror.servers.values()}
+        dialogs = [type(w).__name__ for w in self.window.findChildren(QDialog) if w.isVisible()]
+        focus = type(QApplication.focusWidget()).__name__
+        chosen = self.picker.currentText()
+        notice = self.window.parts.notice.text
+        return f"{states=} {dialogs=} {focus=} {chosen=} {notice=} link={self.mirror.link_text!r}"
 
     def until_live(self) -> None:
         self.until(lambda: self.mirror.link is LinkState.LIVE, START_S)
