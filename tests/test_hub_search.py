@@ -430,4 +430,5 @@ def test_parser_of_long_hostile_headers_is_fast() -> None:
     began = time.monotonic()
     parse.next_cursor({"Link": "<" * 1_000_000})
     parse.next_cursor({"Link": "<a>; " * 200_000})
-    assert time.monotonic() - began < 1
+    # What looks at every pair of characters would take minutes.
+    assert time.monotonic() - began < 20

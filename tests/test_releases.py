@@ -139,7 +139,8 @@ def test_answer_that_trickles_is_given_up_in_time(
     page.answers[PATH] = trickle
     begin = time.monotonic()
     assert "longer than" in newest(page.url).trouble
-    assert time.monotonic() - begin < 2
+    # The whole answer would take more than half an hour.
+    assert time.monotonic() - begin < 20
     gone.set()
 
 

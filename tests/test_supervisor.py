@@ -525,9 +525,10 @@ def test_close_ends_all_servers_at_the_same_time() -> None:
             await one.supervisor.settled(f"p{number}", DEADLINE_S)
         began = asyncio.get_running_loop().time()
         await one.supervisor.close()
-        assert asyncio.get_running_loop().time() - began < 3.0
+        # One after the other they would take twelve seconds.
+        assert asyncio.get_running_loop().time() - began < 9.0
 
-    run(scenario, "stubborn", *READY, grace_s=1.0)
+    run(scenario, "stubborn", *READY, grace_s=3.0)
 
 
 def test_close_kills_a_guard_that_hangs(

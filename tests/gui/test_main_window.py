@@ -425,7 +425,7 @@ def test_gui_thread_is_never_blocked_during_start_traffic_and_stop(desk: Desk) -
         desk.window.parts.session.stop("demo")
         desk.until_state("demo", STOPPED)
     # 40 to 90 ms here; a call of the engine in this thread would add seconds.
-    assert heart.longest_ms < 500
+    assert heart.longest_ms < 1500
 
 
 def test_start_that_is_cancelled_ends_the_process_and_leaves_a_stopped_tile(desk: Desk) -> None:

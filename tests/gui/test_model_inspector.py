@@ -294,7 +294,7 @@ def test_hostile_card_loads_nothing_opens_nothing_and_never_blocks(
         page.card.view.anchorClicked.emit(QUrl(address))
     assert opened == []
     # Generous: the machine may be busy with other tests.
-    assert heart.longest_ms < 400
+    assert heart.longest_ms < 1500
 
 
 def test_links_of_a_card_open_in_the_browser(

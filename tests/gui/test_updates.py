@@ -109,7 +109,7 @@ def test_end_does_not_wait_for_a_page_that_is_slow(asker: Asker) -> None:
     asker.qtbot.waitUntil(lambda: bool(asker.page.asked), timeout=20_000)
     begin = time.monotonic()
     asker.updates.end()
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 5
     assert asker.offered == []
 
 
