@@ -1,20 +1,42 @@
 """One window for each home: a second start hands over what it should open and ends."""
 
+import contextlib
+import fcntl
 import json
 import logging
+import os
+import signal
+import socket
+import sys
 from collections.abc import Sequence
-from typing import cast
+from enum import Enum
+from typing import TextIO, cast
 
-from PySide6.QtCore import QLockFile, QObject, Signal
+from PySide6.QtCore import QDeadlineTimer, QObject, QThread, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
 from app import paths
 
 _log = logging.getLogger("gui")
 _UNCONNECTED = QLocalSocket.LocalSocketState.UnconnectedState
-_ANSWER_MS = 2000
+_ANSWER_MS = 5000
+"""A window that is being filled on a busy computer was silent for 1 s."""
+_AGAIN_MS = 100
+_GREETING = b"\n"
+# LOCAL_PEERPID at SOL_LOCAL, as in <sys/un.h>; in Linux's credentials the process id comes first.
+_PEER_PID = (0, 2) if sys.platform == "darwin" else (socket.SOL_SOCKET, socket.SO_PEERCRED)
 _LONGEST = 64 * 1024
 """Bytes of one message; a hundred paths are a tenth of it."""
+
+
+class Claim(Enum):
+    """What a start found."""
+
+    OURS = "ours"
+    HANDED_OVER = "handed_over"
+    """Another window is there and has come to the front."""
+    SILENT = "silent"
+    """Another window is there, and does not answer."""
 
 
 class SingleInstance(QObject):
@@ -25,47 +47,63 @@ class SingleInstance(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        paths.run().mkdir(parents=True, exist_ok=True)
-        self._lock = QLockFile(str(paths.run() / "app.lock"))
-        # A lock counts for as long as its process lives, however long that is.
-        self._lock.setStaleLockTime(0)
+        self._lock: TextIO | None = None
         self._connections: list[QLocalSocket] = []
         self._server = QLocalServer(self)
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
         self._server.newConnection.connect(self._on_connection)
 
-    def claim(self, targets: Sequence[str] = ()) -> bool:
-        """Become the one instance; False when another one lives, which then gets the targets."""
-        if not self._lock.tryLock(0):
-            self._tell_other(targets)
-            return False
+    def claim(self, targets: Sequence[str] = (), *, patience_ms: int = _ANSWER_MS) -> Claim:
+        """Become the one instance, or hand the targets over to the one that lives.
+
+        Blocks for `patience_ms` at most, while the other one does not answer.
+        """
+        deadline = QDeadlineTimer(patience_ms)
+        while not self._take_lock():
+            if _tell_other(targets, deadline):
+                return Claim.HANDED_OVER
+            if deadline.hasExpired():
+                _log.warning("the window that is open does not answer")
+                return Claim.SILENT
+            # It may be about to listen, or to end; nothing announces either.
+            QThread.msleep(_AGAIN_MS)
         name = _socket_name()
         # Left over by an instance that was killed.
         QLocalServer.removeServer(name)
         if not self._server.listen(name):
             _log.warning("later starts cannot raise this window: %s", self._server.errorString())
-        return True
+        return Claim.OURS
 
     def release(self) -> None:
         """Let another instance begin."""
         self._server.close()
-        self._lock.unlock()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
-    def _tell_other(self, targets: Sequence[str]) -> None:
-        socket = QLocalSocket()
-        socket.connectToServer(_socket_name())
-        if not socket.waitForConnected(_ANSWER_MS):
-            _log.warning("the window that is open does not answer: %s", socket.errorString())
-            return
-        socket.write(json.dumps({"open": list(targets)}).encode())
-        # The end of the stream is the end of the message.
-        socket.waitForBytesWritten(_ANSWER_MS)
-        socket.disconnectFromServer()
+    def _take_lock(self) -> bool:
+        """Return False when another process holds the lock; the system lets go when it dies."""
+        lock = None
+        try:
+            paths.run().mkdir(parents=True, exist_ok=True)
+            lock = (paths.run() / "app.lock").open("a")
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if lock is not None:
+                lock.close()
+            return False
+        except OSError as error:
+            # On a full disk more than ever: models are deleted with this app.
+            _log.warning("a second window on this home will not be noticed: %s", error)
+        self._lock = lock
+        return True
 
     def _on_connection(self) -> None:
         while self._server.hasPendingConnections():
             connection = self._server.nextPendingConnection()
             connection.setReadBufferSize(_LONGEST)
+            # The system takes connections for a process that hangs; only this says that we live.
+            connection.write(_GREETING)
             self._connections.append(connection)
             # No partial: it would own this object, and go while the connection is destroyed.
             connection.disconnected.connect(self._take_messages)
@@ -81,6 +119,40 @@ class SingleInstance(QObject):
             connection.deleteLater()
             if targets:
                 self.open_wanted.emit(targets)
+
+
+def silent_window() -> int | None:
+    """Return the process that listens for later starts on this home, by the system's own word."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_AGAIN_MS / 1000)
+        probe.connect(_socket_name())
+        pid = int.from_bytes(probe.getsockopt(*_PEER_PID, 4), sys.byteorder)
+        return pid if pid > 1 and pid != os.getpid() else None
+    return None
+
+
+def end_silent_window() -> None:
+    """Kill the window that hangs; its engine and its servers end in order, as after a crash."""
+    if (pid := silent_window()) is not None:
+        _log.warning("the window of process %d hangs and is ended", pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _tell_other(targets: Sequence[str], deadline: QDeadlineTimer) -> bool:
+    """Hand over the targets; return False when nobody takes them before the deadline."""
+    other = QLocalSocket()
+    other.connectToServer(_socket_name())
+    if not other.waitForConnected(int(deadline.remainingTime())):
+        return False
+    if not other.waitForReadyRead(int(deadline.remainingTime())):
+        other.abort()
+        return False
+    other.write(json.dumps({"open": list(targets)}).encode())
+    # The end of the stream is the end of the message.
+    other.waitForBytesWritten(_ANSWER_MS)
+    other.disconnectFromServer()
+    return True
 
 
 def _targets_in(message: bytes) -> list[str]:

@@ -1,6 +1,7 @@
 """The app: sets up Qt, shows the window before anything heavy, and ends in order."""
 
 import argparse
+import errno
 import faulthandler
 import gc
 import logging
@@ -9,6 +10,7 @@ import signal
 import socket
 import sys
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
@@ -24,9 +26,9 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
-from app import __version__, environment, logs, paths
+from app import __version__, environment, files, logs, paths
 from app.ending import BadEnd, Ending
-from app.gui.instance import SingleInstance
+from app.gui.instance import Claim, SingleInstance, end_silent_window, silent_window
 from app.gui.links import absolute, is_link, is_profile_file
 from app.gui.main_window import MainWindow
 from app.gui.main_window.system_events import SystemEvents
@@ -36,6 +38,7 @@ _log = logging.getLogger("gui")
 _GC_MS = 2000
 _FULL_GC_MS = 60_000
 """A closed tile or dialog is old garbage, which only a full collection finds; it takes 30 ms."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _ICON_SIZES = (16, 32, 48, 64, 128, 256)
 _QT_LEVELS = {
     QtMsgType.QtDebugMsg: logging.DEBUG,
@@ -49,16 +52,40 @@ _QT_LEVELS = {
 def main(argv: list[str]) -> int:
     """Show the window and run until it is closed. Returns the exit status."""
     options = _parse(argv)
-    logs.set_up(paths.logs() / "app.log")
+    app = make_application()
+    crash_file = _open_home()
+    if crash_file is None:
+        return 1
     logs.hook_exceptions("gui")
     environment.adopt_file()
     qInstallMessageHandler(_on_qt_message)
-    with (paths.logs() / "crash.log").open("a", encoding="utf-8") as crash_file:
+    with crash_file:
         faulthandler.enable(crash_file)
         try:
-            return _run(options, crash_file)
+            return _run(app, options, crash_file)
         finally:
             faulthandler.disable()
+
+
+def _open_home() -> TextIO | None:
+    """Make the home ready and return the crash file; None when the user gave up on that."""
+    while True:
+        try:
+            paths.run().mkdir(parents=True, exist_ok=True)
+            files.hold_home(paths.home())
+            logs.set_up(paths.logs() / "app.log")
+            return (paths.logs() / "crash.log").open("a", encoding="utf-8")
+        except OSError as error:
+            if error.errno in _FULL:
+                # Models are deleted with this app; crashes are told to nobody meanwhile.
+                return Path(os.devnull).open("a", encoding="utf-8")
+            # Before the log is there, somebody at a terminal learns it, too.
+            sys.stderr.write(f"{paths.home()} cannot be used: {error.strerror or error}.\n")
+            # Here, since it is hardly ever needed, and the first frame waits for all imports.
+            from app.gui.dialogs.start_trouble import asks_again_for_home
+
+            if not asks_again_for_home(error):
+                return None
 
 
 def make_application() -> QApplication:
@@ -99,11 +126,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return options
 
 
-def _run(options: argparse.Namespace, crash_file: TextIO) -> int:
-    app = make_application()
+def _run(app: QApplication, options: argparse.Namespace, crash_file: TextIO) -> int:
     app.setQuitOnLastWindowClosed(False)
     instance = SingleInstance()
-    if not instance.claim(options.targets):
+    if not _is_first(instance, options.targets):
         return 0
     ending = Ending("app")
     window = MainWindow(options.engine, bad_end=_begin(ending))
@@ -126,6 +152,21 @@ def _run(options: argparse.Namespace, crash_file: TextIO) -> int:
     _end(ending)
     instance.release()
     return status
+
+
+def _is_first(instance: SingleInstance, targets: list[str]) -> bool:
+    """Claim the home; return False when another window has it, or the user gave up on one."""
+    while (claim := instance.claim(targets)) is Claim.SILENT:
+        from app.gui.dialogs.start_trouble import ask_about_silent_window
+
+        match ask_about_silent_window(can_end=silent_window() is not None):
+            case "end":
+                end_silent_window()
+            case "quit":
+                return False
+            case _:
+                pass
+    return claim is Claim.OURS
 
 
 def _begin(ending: Ending) -> BadEnd | None:

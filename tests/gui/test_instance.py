@@ -13,7 +13,7 @@ from PySide6.QtNetwork import QLocalSocket
 from pytestqt.qtbot import QtBot
 
 from app import paths
-from app.gui.instance import SingleInstance
+from app.gui.instance import Claim, SingleInstance
 
 DEADLINE_MS = 20_000
 
@@ -32,7 +32,7 @@ def second_start(home: Path, *arguments: str) -> QProcess:
 
 def test_second_start_raises_the_first_window_and_ends(home: Path, qtbot: QtBot) -> None:
     first = SingleInstance()
-    assert first.claim()
+    assert first.claim() is Claim.OURS
     process = second_start(home)
     with qtbot.waitSignals([first.raise_wanted, process.finished], timeout=DEADLINE_MS):
         pass
@@ -43,7 +43,7 @@ def test_second_start_raises_the_first_window_and_ends(home: Path, qtbot: QtBot)
 
 def test_second_start_hands_over_what_it_should_open(home: Path, qtbot: QtBot) -> None:
     first = SingleInstance()
-    assert first.claim()
+    assert first.claim() is Claim.OURS
     link = "mlxmanager:download?model=acme/Tiny"
     process = second_start(home, link, "here.mlxprofile")
     opened: list[list[str]] = []
@@ -62,7 +62,7 @@ def test_message_of_another_kind_raises_the_window_and_opens_nothing(
 ) -> None:
     allow_log("cannot be read")
     first = SingleInstance()
-    assert first.claim()
+    assert first.claim() is Claim.OURS
     opened: list[object] = []
     first.open_wanted.connect(opened.append)
     other = QLocalSocket()
@@ -79,13 +79,14 @@ def test_message_of_another_kind_raises_the_window_and_opens_nothing(
 def test_lock_of_a_killed_window_does_not_keep_the_next_one_out(home: Path, qtbot: QtBot) -> None:
     code = (
         "import os, signal; from PySide6.QtCore import QCoreApplication; "
-        "from app.gui.instance import SingleInstance; app = QCoreApplication([]); "
-        "one = SingleInstance(); assert one.claim(); os.kill(os.getpid(), signal.SIGKILL)"
+        "from app.gui.instance import Claim, SingleInstance; app = QCoreApplication([]); "
+        "one = SingleInstance(); assert one.claim() is Claim.OURS; "
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", code], timeout=30, check=False)
     assert killed.returncode == -9
     later = SingleInstance()
-    assert later.claim()
+    assert later.claim() is Claim.OURS
     later.release()
 
 
@@ -93,9 +94,9 @@ def test_homes_do_not_disturb_each_other(
     home: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = SingleInstance()
-    assert first.claim()
+    assert first.claim() is Claim.OURS
     monkeypatch.setenv("MLX_MANAGER_HOME", str(home / "other"))
     second = SingleInstance()
-    assert second.claim()
+    assert second.claim() is Claim.OURS
     second.release()
     first.release()
