@@ -46,9 +46,8 @@ class Ending:
 
     def begin(self, pid: int) -> BadEnd | None:
         """Leave a note, and return how the last run ended if that was bad. Raises OSError."""
-        boot = self._boot()
-        found = self._found(boot)
-        note = {"pid": pid, "boot": boot, "started_at": time.time(), "version": __version__}
+        found = self.last()
+        note = {"pid": pid, "boot": self._boot(), "started_at": time.time(), "version": __version__}
         files.write_atomically(self._path, json.dumps(note), mode=0o600)
         return found
 
@@ -56,7 +55,9 @@ class Ending:
         """Take the note away: this run has ended in order. Raises OSError."""
         self._path.unlink(missing_ok=True)
 
-    def _found(self, boot: str) -> BadEnd | None:
+    def last(self) -> BadEnd | None:
+        """Return how the last run ended if that was bad. Raises OSError."""
+        boot = self._boot()
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from app import paths
+from app import files, paths
 from app.client.api import Api
 from app.client.errors import EngineGone
-from app.wire.errors import AppError
+from app.wire.errors import AppError, ErrorCode
 from app.wire.reading import read_json
 
 KEY_VARIABLE = "MLX_MANAGER_API_KEY"
-_START_S = 30.0
-"""A cold start on a busy disk was seen to take 5 s."""
+_START_S = 120.0
+"""A start takes 2 s; on a disk that takes 5 s for each flush it was seen to take 40."""
 _STOP_S = 75.0
 """An engine ends its servers first; one that holds much memory gets a minute for that."""
 
@@ -80,7 +80,7 @@ def find() -> Address | None:
 
 
 def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEngine:
-    """Start an engine that ends with this process, however it ends. Blocks up to 30 s.
+    """Start an engine that ends with this process, however it ends. Blocks up to 2 minutes.
 
     `gateway_port` overrides the setting; 0 takes any free one.
 
@@ -88,7 +88,14 @@ def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEng
     """
     environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
     ports = [] if gateway_port is None else ["--gateway-port", str(gateway_port)]
-    paths.logs().mkdir(parents=True, exist_ok=True)
+    if lost := files.lost_home():
+        # The engine would begin a second, empty home in its place.
+        raise EngineGone(lost, code=ErrorCode.STORE_FAILED)
+    try:
+        files.make_folder(paths.logs())
+    except OSError as error:
+        reason = error.strerror or error
+        raise EngineGone(f"{paths.logs()} cannot be used: {reason}.") from error
     errors = paths.logs() / "engine-start.log"
     with errors.open("wb") as stderr:
         process = subprocess.Popen(
@@ -116,7 +123,7 @@ def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEng
 
 
 def _first_exchange(process: "subprocess.Popen[bytes]", keys: dict[str, str]) -> bytes:
-    """Send the first line, with the keys, and return the engine's first line; empty after 30 s."""
+    """Send the first line, with the keys, and return the engine's first line; empty after 2 minutes."""
     if process.stdin is None or process.stdout is None:
         return b""
     timer = threading.Timer(_START_S, process.kill)

@@ -132,7 +132,9 @@ def _run(app: QApplication, options: argparse.Namespace, crash_file: TextIO) -> 
     if not _is_first(instance, options.targets):
         return 0
     ending = Ending("app")
-    window = MainWindow(options.engine, bad_end=_begin(ending))
+    window = MainWindow(options.engine, bad_end=_last_end(ending))
+    # A disk may take seconds for it, and the window's first frame must not wait.
+    window.saver.save("app.alive", partial(ending.begin, os.getpid()))
     window.open_targets(options.targets)
     instance.raise_wanted.connect(window.come_to_front)
     instance.open_wanted.connect(window.open_targets)
@@ -143,13 +145,14 @@ def _run(app: QApplication, options: argparse.Namespace, crash_file: TextIO) -> 
     _collect_in_gui_thread(app)
     window.show()
     status = app.exec()
-    if window.parts is not None and not window.parts.session.join():
+    has_joined = window.join()
+    # In this order: the next app must not take the note for that of a crash.
+    _end(ending)
+    if not has_joined:
         # A QThread that is destroyed while it runs aborts the process; its stack tells why.
         faulthandler.dump_traceback(crash_file, all_threads=True)
         logging.shutdown()
         os._exit(status or 1)
-    # In this order: the next app must not take the note for that of a crash.
-    _end(ending)
     instance.release()
     return status
 
@@ -169,11 +172,11 @@ def _is_first(instance: SingleInstance, targets: list[str]) -> bool:
     return claim is Claim.OURS
 
 
-def _begin(ending: Ending) -> BadEnd | None:
+def _last_end(ending: Ending) -> BadEnd | None:
     try:
-        bad = ending.begin(os.getpid())
+        bad = ending.last()
     except OSError as error:
-        _log.warning("it cannot be noted that the app runs: %s", error)
+        _log.warning("how the last run ended cannot be read: %s", error)
         return None
     if bad is not None:
         _log.warning("the last run, process %d, did not end properly: %s", bad.pid, bad.cause.value)

@@ -18,6 +18,7 @@ from app.engine.library import library
 from app.engine.profiles import ProfileStore
 from app.engine.runtimes import all_runtimes
 from app.engine.supervisor import runfile
+from app.gui import memory
 from app.gui.preferences import Preferences
 from app.wire.nouns import Download, DownloadState, Model, ModelSource, Profile, ProfileDraft
 from app.worker.download.cache import RepoCache
@@ -41,6 +42,14 @@ def _settings() -> list[Store]:
     def appearance() -> object:
         return Preferences().value("appearance")
 
+    def remember(number: int) -> None:
+        window = memory.Memory(paths.home() / "window.json")
+        window.set_value("columns", ("1", "2")[number])
+        assert window.saver.flush(10)
+
+    def remembered() -> object:
+        return memory.Memory(paths.home() / "window.json").value("columns")
+
     return [
         Store(
             "settings",
@@ -48,9 +57,10 @@ def _settings() -> list[Store]:
             port,
             _PORTS,
         ),
+        Store("memory of the window", remember, remembered, ("1", "2")),
         Store(
             "app settings",
-            lambda n: Preferences().change("appearance", ("light", "dark")[n]),
+            lambda n: Preferences().save("appearance", ("light", "dark")[n]),
             appearance,
             ("light", "dark"),
         ),

@@ -1,11 +1,16 @@
 """The window on a home that it cannot use, that is full, or that goes away."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 from app_kit import App, running_app
+from engine_kit import until
 from faults import figures
 from faults.disk_kit import Disk, disk
+
+from app import paths
 
 __all__ = ["disk"]
 LIVE = "Engine running on"
@@ -63,3 +68,80 @@ def test_app_starts_on_a_full_disk_so_that_models_can_be_deleted(disk: Disk) -> 
     with running_app(disk.home) as app:
         app.until_says(LIVE)
         shut(app)
+
+
+def shown(app: App) -> bool:
+    return app.ask("is_on", "Reduce motion")
+
+
+@pytest.mark.parametrize("is_mount_point", [False, True])
+def test_home_that_goes_away_takes_no_change_and_gets_no_second(
+    disk: Disk, *, is_mount_point: bool
+) -> None:
+    home = disk.path if is_mount_point else disk.home
+    with running_app(home) as app:
+        app.until_says(LIVE)
+        app.ask("close_dialogs")
+        app.ask("run", "settings")
+        until(lambda: app.ask("has", "Reduce motion"))
+        app.ask("switch", "Reduce motion")
+        until(lambda: (home / "app.toml").exists())
+        saved = (home / "app.toml").read_bytes()
+        assert b"reduce_motion = true" in saved
+        disk.eject()
+        app.ask("switch", "Reduce motion")
+        app.until_says("could not be saved: the folder")
+        assert shown(app)
+        shut(app)
+    assert not list(disk.path.iterdir())
+    disk.plug_in()
+    assert (home / "app.toml").read_bytes() == saved
+    figures.record(
+        "disk with the home that is ejected under an open window",
+        2,
+        "nothing saved; the refused change is taken back and told, no second home is begun",
+        COMMAND,
+    )
+
+
+SLOW = """
+import os, time
+fsync = os.fsync
+os.fsync = lambda descriptor: (time.sleep(float(os.environ["SLOW_S"])), fsync(descriptor))[1]
+"""
+
+
+def test_disk_of_seconds_for_each_flush_holds_up_neither_window_nor_hand(
+    home: Path, tmp_path: Path
+) -> None:
+    slow_s = 4.0
+    (tmp_path / "sitecustomize.py").write_text(SLOW)
+    search = os.pathsep.join([str(tmp_path), paths.program_root() or "."])
+    began = time.monotonic()
+    with running_app(home, PYTHONPATH=search, SLOW_S=str(slow_s)) as app:
+        app.until_says("Models")
+        first_s = time.monotonic() - began
+        # One flush before it would have taken longer.
+        assert first_s < slow_s
+        app.until_says(LIVE)
+        app.ask("close_dialogs")
+        app.ask("run", "settings")
+        until(lambda: app.ask("has", "Reduce motion"))
+        longest = 0.0
+        for _ in range(5):
+            began = time.monotonic()
+            app.ask("switch", "Reduce motion")
+            app.ask("texts")
+            longest = max(longest, time.monotonic() - began)
+        assert longest < slow_s
+        assert shown(app)
+        shut(app)
+    assert (home / "app.toml").read_text() == "reduce_motion = true\n"
+    assert (home / "window.json").exists()
+    assert not (home / "run" / "app.alive").exists()
+    figures.record(
+        f"disk that takes {slow_s:.0f} s for each flush under the window",
+        6,
+        f"nothing; window filled after {first_s:.1f} s, longest pause for the hand {longest:.1f} s",
+        COMMAND,
+    )

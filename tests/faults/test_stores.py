@@ -20,7 +20,7 @@ def test_power_cut_at_any_step_of_any_save_leaves_the_old_or_the_new(tmp_path: P
     )
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(results) == 16
+    assert len(results) == 17
     for result in results:
         assert not result["torn"], result
         # Both: a cut that comes too early or too late only would prove nothing.

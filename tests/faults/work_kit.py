@@ -36,7 +36,7 @@ from app.gui.preferences import Preferences
 
 preferences = Preferences()
 for value in itertools.cycle(("light", "dark", "system")):
-    preferences.change("appearance", value)
+    preferences.save("appearance", value)
     print(value, flush=True)
 """
 """Does what the window does when somebody changes its settings, all the time."""

@@ -52,6 +52,11 @@ def switch(name: str) -> bool:
     return len(found) == 1
 
 
+def has(name: str) -> bool:
+    """Return True when a control of this name is on the screen."""
+    return any(b.accessibleName() == name for b in visible(QAbstractButton))
+
+
 def is_on(name: str) -> bool:
     return next(b.isChecked() for b in visible(QAbstractButton) if b.accessibleName() == name)
 
@@ -76,7 +81,7 @@ def close_dialogs() -> bool:
     return True
 
 
-DEEDS = {f.__name__: f for f in (texts, press, switch, is_on, run, grab, close_dialogs)}
+DEEDS = {f.__name__: f for f in (texts, press, switch, has, is_on, run, grab, close_dialogs)}
 
 
 def obey() -> None:

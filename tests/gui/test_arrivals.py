@@ -5,10 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from panel_kit import Engine
-from PySide6.QtCore import QObject, QSettings
+from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 
 from app.gui.main_window.arrivals import Arrivals
+from app.gui.memory import Memory
 from app.wire.events import Removed, Upsert
 from app.wire.nouns import Download, DownloadState, Model, ModelSource
 
@@ -20,7 +21,7 @@ class Desk:
         self.parent = parent
         self.engine = Engine()
         self.engine.mirror.setParent(parent)
-        memory = QSettings(str(folder / "memory.ini"), QSettings.Format.IniFormat)
+        memory = Memory(folder / "memory.json")
         self.arrivals = Arrivals(self.engine.mirror, memory, parent)
         self.said: list[object] = []
         self.arrivals.arrived.connect(self.said.append)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from form_kit import MODELS, RUNTIME
-from PySide6.QtCore import QObject, QSettings
+from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QMainWindow
 from pytestqt.qtbot import QtBot
 
@@ -18,6 +18,7 @@ from app.gui.main_window.connect_actions import ConnectActions
 from app.gui.main_window.profile_actions import ProfileActions
 from app.gui.main_window.session import Session
 from app.gui.main_window.settings_actions import SettingsActions
+from app.gui.memory import Memory
 from app.gui.mirror import Mirror
 from app.gui.preferences import Preferences
 from app.gui.workers.connection import Connection, OwnedEngine
@@ -226,7 +227,7 @@ def connection(url: str, *, is_owned: bool = False) -> Connection:
 def test_cancel_of_the_connect_dialog_keeps_the_engine(
     scene: Scene, followed: list[Connection], tmp_path: Path
 ) -> None:
-    memory = QSettings(str(tmp_path / "memory.ini"), QSettings.Format.IniFormat)
+    memory = Memory(tmp_path / "memory.json")
     actions = ConnectActions(scene.session, memory, scene.window)
     actions.ask()
     assert actions.dialog is not None

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSettings
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
@@ -15,6 +14,7 @@ from window_kit import Desk
 from app import __version__, paths
 from app.gui.main_window import updates
 from app.gui.main_window.updates import Updates
+from app.gui.memory import Memory
 from app.wire.release import Release
 from app.wire.settings import BY_NAME
 
@@ -35,7 +35,7 @@ class Asker:
     def __init__(self, qtbot: QtBot, folder: Path, page: Page) -> None:
         self.qtbot = qtbot
         self.page = page
-        self.memory = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
+        self.memory = Memory(folder / "window.json")
         self.offered: list[Release] = []
         self.takes = True
         self.updates = Updates(self.memory, self._offer, url=page.url)
@@ -67,7 +67,7 @@ def test_newer_version_is_offered_once_and_asked_for_once_a_day(asker: Asker) ->
     asker.ask()
     assert len(asker.offered) == len(asker.page.asked) == 1
     assert DAY_S - 60 < asker.wait_s() <= DAY_S
-    asker.memory.setValue("updates_next", int(time.time()) - 1)
+    asker.memory.set_value("updates_next", int(time.time()) - 1)
     asker.updates.skip(asker.offered[0])
     asker.ask()
     assert len(asker.offered) == 1
@@ -97,7 +97,7 @@ def test_question_without_an_answer_is_a_line_in_the_log_and_comes_again_sooner(
     asker.ask()
     assert "no word of a newer version: status 503" in caplog.text
     assert 0 < asker.wait_s() <= DAY_S / 24
-    asker.memory.setValue("updates_next", "nonsense")
+    asker.memory.set_value("updates_next", "nonsense")
     monkeypatch.setattr(paths, "program", lambda _mode: ["/no/such/program"])
     asker.ask()
     assert "the question was not answered" in caplog.text
@@ -114,7 +114,7 @@ def test_end_does_not_wait_for_a_page_that_is_slow(asker: Asker) -> None:
 
 
 def test_nothing_is_asked_without_an_address(qtbot: QtBot, tmp_path: Path) -> None:
-    memory = QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
+    memory = Memory(tmp_path / "window.json")
     asker = Updates(memory, lambda _release: True, url="")
     asker.set_on(is_on=True)
     assert not asker._timer.isActive()
@@ -163,7 +163,7 @@ def test_newer_version_is_told_in_the_window_and_skipped_for_good(
     system.updates.look()
     assert see()()
     press("Skip this version")
-    system.updates._memory.remove("updates_next")
+    system.updates._memory.set_value("updates_next", 0)
     system.updates.look()
     desk.until(lambda: len(page.asked) == 2 and system.updates._process is None)
     assert parts.notice.text == ""

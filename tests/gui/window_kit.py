@@ -318,7 +318,7 @@ def open_window(url: str | None = None, **options: Any) -> Iterator[MainWindow]:
     finally:
         window.quit()
         assert wait_until(lambda: ended, END_S), "the window did not end"
-        assert window.parts is None or window.parts.session.join()
+        assert window.join()
         window.deleteLater()
         if was_enabled:
             gc.enable()

@@ -52,7 +52,7 @@ def prepare_environment(home: Path) -> None:
         port = probe.getsockname()[1]
     # The first-run sheet is for people.
     home.mkdir(parents=True)
-    (home / "window.ini").write_text("[General]\nwelcomed=true\n")
+    (home / "window.json").write_text('{"welcomed": "true"}')
     os.environ |= {
         "MLX_MANAGER_HOME": str(home),
         "MLX_MANAGER_GATEWAY_PORT": str(port),

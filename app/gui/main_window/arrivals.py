@@ -4,8 +4,9 @@ import json
 import logging
 from enum import Enum
 
-from PySide6.QtCore import QObject, QSettings, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.gui.memory import Memory
 from app.gui.mirror import LinkState, Mirror
 
 _log = logging.getLogger("gui")
@@ -27,7 +28,7 @@ class Arrivals(QObject):
     renewed = Signal(object)  # str: a model that was there before and is complete and up to date
     wishes_changed = Signal(object)  # frozenset[str]: what is started when it has come
 
-    def __init__(self, mirror: Mirror, memory: QSettings, parent: QObject) -> None:
+    def __init__(self, mirror: Mirror, memory: Memory, parent: QObject) -> None:
         super().__init__(parent)
         self._mirror = mirror
         self._memory = memory
@@ -103,11 +104,11 @@ class Arrivals(QObject):
                 self.drop(model_id)
 
     def _remember(self) -> None:
-        self._memory.setValue(_KEY, json.dumps(sorted(self._wishes)))
+        self._memory.set_value(_KEY, json.dumps(sorted(self._wishes)))
         self.wishes_changed.emit(self.wishes())
 
 
-def _remembered(memory: QSettings) -> list[str]:
+def _remembered(memory: Memory) -> list[str]:
     try:
         ids: object = json.loads(str(memory.value(_KEY, "[]")))
     except ValueError:

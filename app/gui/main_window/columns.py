@@ -1,10 +1,11 @@
 """The columns of the window: models, servers, and the inspector beside or over the servers."""
 
-from PySide6.QtCore import QByteArray, QSettings, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from app.gui.inspector.frame import Inspector
+from app.gui.memory import Memory
 
 _SIDE = (300, 520)
 _FIRST_SIZES = [400, 1000]
@@ -33,15 +34,13 @@ class Columns(QSplitter):
         inspector.opened.connect(self._on_opened)
         inspector.closed.connect(self._on_closed)
 
-    def remember(self, memory: QSettings) -> None:
+    def remember(self, memory: Memory) -> None:
         """Write the widths down."""
-        memory.setValue("columns", self.saveState())
+        memory.set_value("columns", self.saveState())
 
-    def restore(self, memory: QSettings) -> None:
+    def restore(self, memory: Memory) -> None:
         """Take the widths of the last time."""
-        state = memory.value("columns")
-        if isinstance(state, QByteArray):
-            self.restoreState(state)
+        self.restoreState(memory.bytes_of("columns"))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

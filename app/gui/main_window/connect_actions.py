@@ -1,11 +1,12 @@
 """The dialog for keys and other engines, and what is done with its answer."""
 
-from PySide6.QtCore import QObject, QSettings, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.gui.dialogs.engine_list import EngineChoice
 from app.gui.dialogs.key import ConnectDialog
 from app.gui.main_window.session import Session
+from app.gui.memory import Memory
 from app.gui.mirror import LinkState
 from app.gui.workers import connection as connections
 from app.gui.workers.connection import Connection, KeyWanted, NearbyEngine
@@ -22,7 +23,7 @@ class ConnectActions(QObject):
     given_up = Signal()
     """The user closed the dialog and the engine still wants a key."""
 
-    def __init__(self, session: Session, memory: QSettings, window: QWidget) -> None:
+    def __init__(self, session: Session, memory: Memory, window: QWidget) -> None:
         super().__init__(window)
         self._session = session
         self._window = window
@@ -75,11 +76,11 @@ class ConnectActions(QObject):
     def _recent(self) -> list[str]:
         """Return the addresses of other engines that were used, the last one first."""
         stored = self._memory.value("engines")
-        return [stored] if isinstance(stored, str) else [str(url) for url in stored or ()]
+        return [str(url) for url in stored] if isinstance(stored, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
 
     def _remember(self, url: str) -> None:
         others = [known for known in self._recent() if known != url]
-        self._memory.setValue("engines", [url, *others][:_RECENT])
+        self._memory.set_value("engines", [url, *others][:_RECENT])
 
     def _on_key_wanted(self, wanted: KeyWanted) -> None:
         if self.dialog is not None and wanted.was_wrong:

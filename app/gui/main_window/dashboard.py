@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import QCoreApplication, QObject, QSettings
+from PySide6.QtCore import QCoreApplication, QObject
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QWidget
 
@@ -10,6 +10,7 @@ from app.gui.main_window.pace import Pace
 from app.gui.main_window.profile_actions import ProfileActions
 from app.gui.main_window.session import Session
 from app.gui.main_window.starting import Starting
+from app.gui.memory import Memory
 from app.gui.models.model_list import Role
 from app.gui.panels.models_panel import ModelsPanel
 from app.gui.panels.servers_panel import ServersPanel
@@ -67,12 +68,12 @@ class Dashboard(QObject):
         self._panel.board.may_animate = lambda: not preferences.value("reduce_motion")
         self._panel.preview.watch_models(models.view, Role.MODEL)
 
-    def remember(self, memory: QSettings) -> None:
+    def remember(self, memory: Memory) -> None:
         """Write down whether rows were chosen."""
         chosen = self._panel.board.wants_rows()
-        memory.setValue(_ROWS, "" if chosen is None else str(int(chosen)))
+        memory.set_value(_ROWS, "" if chosen is None else str(int(chosen)))
 
-    def restore(self, memory: QSettings) -> None:
+    def restore(self, memory: Memory) -> None:
         """Show rows or tiles as they were chosen the last time."""
         chosen = str(memory.value(_ROWS) or "")
         if chosen in ("0", "1"):

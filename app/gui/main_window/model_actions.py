@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QCoreApplication, QObject, QSettings, QUrl, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
@@ -15,6 +15,7 @@ from app.gui.main_window.offer import Offer
 from app.gui.main_window.profile_actions import ProfileActions
 from app.gui.main_window.questions import may_delete_model
 from app.gui.main_window.session import Session
+from app.gui.memory import Memory
 from app.gui.models.subject import names, short_place
 from app.gui.panels.models_panel import ModelsPanel
 from app.gui.workers.door import Api
@@ -40,7 +41,7 @@ class ModelActions(QObject):
         session: Session,
         profiles: ProfileActions,
         downloads: DownloadActions,
-        memory: QSettings,
+        memory: Memory,
         window: QWidget,
     ) -> None:
         super().__init__(window)

@@ -4,13 +4,14 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 
-from PySide6.QtCore import QCoreApplication, QObject, QSettings
+from PySide6.QtCore import QCoreApplication, QObject
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
 from app.gui import format as fmt
 from app.gui.dialogs.palette import Palette
 from app.gui.main_window.commands import APPEARANCES, MENUS
+from app.gui.memory import Memory
 from app.gui.mirror import Mirror
 from app.gui.models.palette_list import PaletteEntry
 
@@ -41,7 +42,7 @@ class PaletteActions(QObject):
         mirror: Mirror,
         actions: Mapping[str, QAction],
         deeds: Mapping[str, Callable[[str], object]],
-        memory: QSettings,
+        memory: Memory,
         window: QWidget,
     ) -> None:
         super().__init__(window)
@@ -61,7 +62,7 @@ class PaletteActions(QObject):
 
     def _on_chosen(self, entry: PaletteEntry) -> None:
         recent = [entry.id, *(one for one in self._recent() if one != entry.id)]
-        self._memory.setValue(_KEY, json.dumps(recent[:_MOST_RECENT]))
+        self._memory.set_value(_KEY, json.dumps(recent[:_MOST_RECENT]))
         kind, _, subject = entry.id.partition(":")
         if kind == "command":
             self._actions[subject].trigger()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QSettings, Qt, QTimer, QUrl, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QMainWindow, QVBoxLayout, QWidget
 
@@ -27,6 +27,7 @@ from app.gui.main_window.report_actions import ReportActions
 from app.gui.main_window.session import Session
 from app.gui.main_window.settings_actions import SettingsActions
 from app.gui.main_window.status_line import StatusLine
+from app.gui.memory import Memory
 from app.gui.mirror import LinkState, Mirror
 from app.gui.panels.models_panel import ModelsPanel
 from app.gui.panels.servers_panel import ServersPanel
@@ -48,13 +49,13 @@ class Parts(QObject):
     ended = Signal()
     hide_wanted = Signal()
 
-    def __init__(self, window: QMainWindow, memory: QSettings, url: str | None) -> None:
+    def __init__(self, window: QMainWindow, memory: Memory, url: str | None) -> None:
         super().__init__(window)
         self._window = window
         self._memory = memory
         self._is_ending = False
         self._progress: QuitProgress | None = None
-        self.preferences = Preferences()
+        self.preferences = Preferences(memory.saver)
         theme().set_mode(str(self.preferences.value("appearance")))
         self.mirror = Mirror(self)
         self.session = Session(self.mirror, url, self)
@@ -92,9 +93,9 @@ class Parts(QObject):
         self._is_ending = True
         self.columns.remember(self._memory)
         self.dashboard.remember(self._memory)
-        self._memory.setValue("profile", self.servers_panel.last_profile_id or "")
+        self._memory.set_value("profile", self.servers_panel.last_profile_id or "")
         recent = self.servers_panel.header.picker.profiles.recent
-        self._memory.setValue("recent_profiles", "\n".join(recent))
+        self._memory.set_value("recent_profiles", "\n".join(recent))
         if self.session.owns_engine and self.session.running_servers():
             # A stop that takes a moment needs no window of its own.
             QTimer.singleShot(_PATIENCE_MS, self, self._show_progress)

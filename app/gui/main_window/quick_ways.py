@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from PySide6.QtCore import QObject, QSettings
+from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
@@ -10,6 +10,7 @@ from app.gui.main_window.model_actions import ModelActions
 from app.gui.main_window.palette_actions import PaletteActions
 from app.gui.main_window.session import Session
 from app.gui.main_window.welcoming import Welcoming
+from app.gui.memory import Memory
 
 
 class QuickWays(QObject):
@@ -21,7 +22,7 @@ class QuickWays(QObject):
         models: ModelActions,
         actions: Mapping[str, QAction],
         deeds: Mapping[str, Callable[[str], object]],
-        memory: QSettings,
+        memory: Memory,
         window: QWidget,
     ) -> None:
         super().__init__(window)

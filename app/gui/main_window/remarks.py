@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QSettings, QTimer, QUrl
+from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from app import paths
 from app.ending import BadEnd
+from app.gui.memory import Memory
 from app.gui.mirror import LinkState
 from app.wire.nouns import EngineInfo
 
@@ -38,7 +39,7 @@ class Remarks(QObject):
     What an engine has to say is said once for each of its runs, however often a window connects.
     """
 
-    def __init__(self, parts: "Parts", memory: QSettings, bad_end: BadEnd | None) -> None:
+    def __init__(self, parts: "Parts", memory: Memory, bad_end: BadEnd | None) -> None:
         super().__init__(parts)
         self._parts = parts
         self._memory = memory
@@ -68,7 +69,7 @@ class Remarks(QObject):
             if text and text not in self._told:
                 self._told.append(text)
                 self._waiting.append(_Remark(text, log, has_report=text == last_end))
-        self._memory.setValue(_MEMORY, "\n".join(self._told))
+        self._memory.set_value(_MEMORY, "\n".join(self._told))
         self._come()
 
     def _come(self, _changed: object = None) -> None:
@@ -112,5 +113,5 @@ def _telling_log(bad_end: BadEnd) -> Path:
     return paths.logs() / "app.log"
 
 
-def _remembered(memory: QSettings) -> list[str]:
+def _remembered(memory: Memory) -> list[str]:
     return str(memory.value(_MEMORY) or "").splitlines()

@@ -1,5 +1,7 @@
 """The Settings window's link to the app's own settings, the engine's, and the stored key."""
 
+from functools import partial
+
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
@@ -12,7 +14,7 @@ from app.gui.preferences import Preferences
 from app.gui.theme import theme
 from app.gui.workers import connection
 from app.wire.defaults import defaults
-from app.wire.errors import AppError, ErrorCode
+from app.wire.errors import AppError
 from app.wire.keys import NamedKey, NewKey
 from app.wire.settings import BY_NAME, Scope, SettingState, SettingValue
 
@@ -29,6 +31,7 @@ class SettingsActions(QObject):
         super().__init__(window)
         self._session = session
         self._preferences = preferences
+        preferences.refused.connect(self._on_refused)
         self._window = window
         self.dialog: SettingsDialog | None = None
         self._engine_states: list[SettingState] = []
@@ -84,18 +87,27 @@ class SettingsActions(QObject):
         )
 
     def _change_own(self, name: str, value: SettingValue) -> None:
+        first = None
+        if name == "start_at_login":
+            first = partial(_switch_login_item, is_on=bool(value))
         try:
-            if name == "start_at_login":
-                _switch_login_item(is_on=bool(value))
-            self._preferences.change(name, value)
+            self._preferences.change(name, value, first)
         except AppError as error:
             self._show_error(name, error)
             return
+        self._apply_own(name)
+
+    def _apply_own(self, name: str) -> None:
         if name == "appearance":
-            theme().set_mode(str(value))
+            theme().set_mode(str(self._preferences.value(name)))
             self.appearance_changed.emit()
         self.own_changed.emit(name)
         self._refresh()
+
+    def _on_refused(self, refusal: tuple[str, AppError]) -> None:
+        name, error = refusal
+        self._apply_own(name)
+        self._show_error(name, error)
 
     def _on_engine_states(self, states: list[SettingState]) -> None:
         self._engine_states = states
@@ -178,8 +190,8 @@ class SettingsActions(QObject):
 
 
 def _switch_login_item(*, is_on: bool) -> None:
-    """Write or delete the login item. Raises AppError; then nothing changed."""
+    """Write or delete the login item. Raises OSError; then nothing changed."""
     try:
         (login_item.install if is_on else login_item.remove)(login_item.Kind.APP)
     except login_item.LoginItemFailed as error:
-        raise AppError(str(error), code=ErrorCode.STORE_FAILED) from error
+        raise OSError(str(error)) from error

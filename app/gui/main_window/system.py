@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QObject, QSettings, QUrl
+from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication
 
@@ -15,6 +15,7 @@ from app.gui.main_window.link_actions import LinkActions
 from app.gui.main_window.menu_bar import MenuBarExtra
 from app.gui.main_window.notifications import Notifications
 from app.gui.main_window.updates import Updates
+from app.gui.memory import Memory
 from app.gui.mirror import LinkState
 from app.gui.notifier import Notifier
 from app.wire.errors import AppError
@@ -31,7 +32,7 @@ _NOTICE_MS: Final = 8000
 class System(QObject):
     """Connects the window's parts with the desktop around it."""
 
-    def __init__(self, window: "MainWindow", parts: "Parts", memory: QSettings) -> None:
+    def __init__(self, window: "MainWindow", parts: "Parts", memory: Memory) -> None:
         super().__init__(parts)
         self._window = window
         self._parts = parts

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from PySide6.QtCore import QObject, QProcess, QSettings, QTimer
+from PySide6.QtCore import QObject, QProcess, QTimer
 
 from app import __version__, paths
+from app.gui.memory import Memory
 from app.wire.release import Release, ReleaseAnswer, is_newer
 
 _log = logging.getLogger("gui")
@@ -30,7 +31,7 @@ class Updates(QObject):
 
     def __init__(
         self,
-        memory: QSettings,
+        memory: Memory,
         offer: Callable[[Release], bool],
         *,
         url: str,
@@ -64,7 +65,7 @@ class Updates(QObject):
 
     def skip(self, release: Release) -> None:
         """Never offer this version again."""
-        self._memory.setValue(_SKIPPED, release.version)
+        self._memory.set_value(_SKIPPED, release.version)
 
     def look(self) -> None:
         """Offer what is known, or ask if it is time."""
@@ -98,7 +99,7 @@ class Updates(QObject):
         process.start()
 
     def _wait(self, seconds: int) -> None:
-        self._memory.setValue(_NEXT, int(time.time()) + seconds)
+        self._memory.set_value(_NEXT, int(time.time()) + seconds)
 
     def _take_process(self) -> QProcess | None:
         """Return the question under way, which nobody listens to any more."""

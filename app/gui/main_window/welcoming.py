@@ -1,10 +1,11 @@
 """Decides whether the first-run sheet is due, and does what is answered."""
 
-from PySide6.QtCore import QObject, QSettings, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.gui.dialogs.welcome import WelcomeAnswer, WelcomeSheet
 from app.gui.main_window.session import Session
+from app.gui.memory import Memory
 from app.gui.mirror import LinkState
 from app.gui.models.starter import starter_for
 from app.wire.errors import AppError
@@ -23,7 +24,7 @@ class Welcoming(QObject):
     demo_wanted = Signal(object)  # str, the id of the demo's profile
     failed = Signal(object)  # AppError
 
-    def __init__(self, session: Session, memory: QSettings, window: QWidget) -> None:
+    def __init__(self, session: Session, memory: Memory, window: QWidget) -> None:
         super().__init__(window)
         self._session = session
         self._mirror = session.mirror
@@ -103,7 +104,7 @@ class Welcoming(QObject):
         if self.sheet is not None:
             self.sheet.deleteLater()
             self.sheet = None
-        self._memory.setValue(_KEY, "true")
+        self._memory.set_value(_KEY, "true")
         demo = self._demo_id()
         match answer:
             case WelcomeAnswer.DOWNLOAD:

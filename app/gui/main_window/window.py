@@ -3,12 +3,13 @@
 import logging
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QDialog, QMainWindow
 
 from app import paths
 from app.ending import BadEnd
+from app.gui.memory import Memory
 from app.gui.theme import theme
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ _log = logging.getLogger("gui")
 _FIRST_SIZE = (1400, 860)
 _SMALLEST = (960, 600)
 _SIDE_WIDTH = 400
+_SAVE_S = 30.0
+"""Three documents on a disk that takes 4 s for each of their two or three flushes."""
 _NO_FRAME_MS = 500
 """A window that is covered gets no frame; its engine must start all the same."""
 
@@ -37,7 +40,8 @@ class MainWindow(QMainWindow):
         self._url = url
         self._bad_end = bad_end
         self._is_ending = False
-        self._memory = QSettings(str(paths.home() / "window.ini"), QSettings.Format.IniFormat)
+        self._memory = Memory(paths.home() / "window.json")
+        self.saver = self._memory.saver
         self.parts: Parts | None = None
         self.system: System | None = None
         self.remarks: Remarks | None = None
@@ -113,8 +117,8 @@ class MainWindow(QMainWindow):
         if self._is_ending:
             return
         self._is_ending = True
-        self._memory.setValue("geometry", self.saveGeometry())
-        self._memory.setValue("appearance", theme().mode)
+        self._memory.set_value("geometry", self.saveGeometry())
+        self._memory.set_value("appearance", theme().mode)
         # A window that is hidden leaves its dialogs on the screen.
         for dialog in self.findChildren(QDialog):
             dialog.close()
@@ -125,7 +129,11 @@ class MainWindow(QMainWindow):
             self._on_ended()
             return
         self.parts.end()
-        self._memory.sync()
+
+    def join(self) -> bool:
+        """Wait for what still works for the window; return False when something did not end."""
+        is_saved = self.saver.flush(_SAVE_S)
+        return is_saved and (self.parts is None or self.parts.session.join())
 
     def _fill(self) -> None:
         if self.parts is not None or self._is_ending:
@@ -152,8 +160,8 @@ class MainWindow(QMainWindow):
         self.closed.emit()
 
     def _restore(self) -> None:
-        geometry = self._memory.value("geometry")
-        if isinstance(geometry, QByteArray) and not geometry.isEmpty():
+        geometry = self._memory.bytes_of("geometry")
+        if not geometry.isEmpty():
             self.restoreGeometry(geometry)
         else:
             self.resize(*_FIRST_SIZE)
