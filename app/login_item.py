@@ -4,12 +4,16 @@ A LaunchAgent on macOS; on Linux an autostart entry for the app and a user unit 
 engine.
 """
 
+import contextlib
 import os
 import plistlib
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -18,7 +22,11 @@ from app import desktop, files, paths
 
 IDENTIFIER = "io.github.mlx-model-manager"
 _UNIT = "mlx-model-manager-engine.service"
-_COMMAND_S = 20.0
+# The end of an engine, whose servers may take a minute, is waited for.
+_COMMAND_S = 90.0
+_LOOK_S = 0.1
+# What launchctl and systemctl return for a service that is not loaded, or is on its way out.
+_NOT_LOADED = (0, 3, 5, 36, 113)
 _IS_MAC = sys.platform == "darwin"
 
 
@@ -27,6 +35,17 @@ class Kind(Enum):
 
     APP = "app"
     ENGINE = "engine"
+
+
+class State(Enum):
+    """Whether something is started."""
+
+    OFF = "off"
+    ON = "on"
+    OTHER = "other"
+    """Another copy of the program is."""
+    REFUSED = "refused"
+    """Switched on here and off in the settings of the system."""
 
 
 @dataclass(frozen=True)
@@ -59,47 +78,84 @@ def login_item(kind: Kind) -> LoginItem:
     return LoginItem(kind, path, systemd_unit(command, home=home))
 
 
-def is_installed(kind: Kind) -> bool:
-    """Return True when the file is there."""
-    return login_item(kind).path.exists()
+def state(kind: Kind) -> State:
+    """Return what the file says: that it starts this program, another one, or that it is gone."""
+    item = login_item(kind)
+    try:
+        text = _read(item.path)
+    except (OSError, ValueError):
+        return State.OTHER
+    if text is None:
+        return State.OFF
+    return State.ON if text == item.content else State.OTHER
+
+
+def follow_move(kind: Kind) -> None:
+    """Write the file anew if its program is gone. Raises LoginItemFailed.
+
+    So an app that was moved is still opened. What runs is left alone, and so is another copy.
+    """
+    item = login_item(kind)
+    with contextlib.suppress(OSError, ValueError):
+        text = _read(item.path)
+        if text is not None and not Path(_program_in(text)).is_file():
+            _write(item, item.content)
 
 
 def install(kind: Kind) -> LoginItem:
-    """Write the file; an engine is started at once, too. Raises LoginItemFailed."""
-    if "/AppTranslocation/" in sys.executable:
+    """Write the file; an engine is started at once, or again. Raises LoginItemFailed."""
+    if is_translocated():
         raise LoginItemFailed(
             "macOS runs this copy of the app from a place that changes. "
             "Move the app to the Applications folder first."
         )
     item = login_item(kind)
     try:
-        # The logs' folder too: launchd would not make it.
-        paths.logs().mkdir(parents=True, exist_ok=True)
-        files.write_atomically(item.path, item.content)
-    except OSError as error:
-        raise LoginItemFailed(f"{item.path} could not be written: {error.strerror}.") from error
+        former = _read(item.path)
+    except (OSError, ValueError) as error:
+        raise LoginItemFailed(f"{item.path} could not be read: {error}") from error
+    _write(item, item.content)
     if kind is Kind.ENGINE:
         try:
-            for command in _start_commands(item):
-                _run(command)
+            _start(item)
         except LoginItemFailed:
             # Not at the next login either, after we have said that it did not work.
-            item.path.unlink(missing_ok=True)
+            if former is None:
+                item.path.unlink(missing_ok=True)
+            else:
+                _write(item, former)
             raise
     return item
 
 
 def remove(kind: Kind) -> LoginItem:
-    """Delete the file; an engine that it started is stopped. Raises LoginItemFailed."""
+    """Delete the file; an engine that it started is stopped, also when the file is gone already.
+
+    Raises LoginItemFailed when something of that did not work; the rest is done then.
+    """
     item = login_item(kind)
-    if item.path.exists() and kind is Kind.ENGINE:
-        for command in _stop_commands(item):
-            _run(command)
-    try:
-        item.path.unlink(missing_ok=True)
-    except OSError as error:
-        raise LoginItemFailed(f"{item.path} could not be deleted: {error.strerror}.") from error
+    failures: list[str] = []
+    if kind is Kind.ENGINE:
+        try:
+            _stop(item)
+        except LoginItemFailed as error:
+            failures.append(str(error))
+    # The link is what enabling the unit makes, and stays behind when only its file is deleted.
+    for path in (item.path, item.path.parent / "default.target.wants" / item.path.name):
+        try:
+            path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            continue
+        except OSError as error:
+            failures.append(f"{path} could not be deleted: {error.strerror}.")
+    if failures:
+        raise LoginItemFailed(" ".join(failures))
     return item
+
+
+def is_translocated() -> bool:
+    """Return True when macOS runs this copy of the app from a place that changes."""
+    return "/AppTranslocation/" in sys.executable
 
 
 def launch_agent(
@@ -170,28 +226,77 @@ def systemd_unit(command: list[str], *, home: str | None) -> str:
 
 
 def _command(kind: Kind) -> list[str]:
-    command = paths.program("engine" if kind is Kind.ENGINE else "gui")
-    return command if kind is Kind.ENGINE else command[:-1]
+    if kind is Kind.ENGINE:
+        # Not restarted for ever while the app has an engine of its own, and there when that ends.
+        return [*paths.program("engine"), "--wait"]
+    return paths.program("gui")[:-1]
 
 
-def _start_commands(item: LoginItem) -> list[list[str]]:
+def _read(path: Path) -> str | None:
+    """Return the text of a file, None when there is none. Raises OSError or ValueError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _write(item: LoginItem, content: str) -> None:
+    try:
+        # The logs' folder too: launchd would not make it.
+        paths.logs().mkdir(parents=True, exist_ok=True)
+        files.write_atomically(item.path, content)
+    except OSError as error:
+        raise LoginItemFailed(f"{item.path} could not be written: {error.strerror}.") from error
+
+
+def _program_in(content: str) -> str:
+    """Return the program that a file starts."""
+    if content.startswith("<?xml"):
+        with contextlib.suppress(ValueError, KeyError, IndexError, TypeError):
+            return str(plistlib.loads(content.encode())["ProgramArguments"][0])
+        return ""
+    # An entry with a home of its own begins with `env`.
+    found = re.search(r'^Exec(?:Start)?=(?:"env" "[^"]*" )?"([^"]*)"', content, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _start(item: LoginItem) -> None:
+    """Have the service manager run what the file says now, and nothing older."""
     if _IS_MAC:
-        return [["launchctl", "bootstrap", _domain(), str(item.path)]]
+        # A label that is loaded already is refused, and so is one that is switched off.
+        with contextlib.suppress(LoginItemFailed):
+            _stop(item)
+        _run(["launchctl", "enable", _target(item)])
+        _run(["launchctl", "bootstrap", _domain(), str(item.path)])
+        return
     control = ["systemctl", "--user"]
-    return [[*control, "daemon-reload"], [*control, "enable", "--now", _UNIT]]
+    for command in (["daemon-reload"], ["enable", _UNIT], ["restart", _UNIT]):
+        _run([*control, *command])
 
 
-def _stop_commands(item: LoginItem) -> list[list[str]]:
-    if _IS_MAC:
-        return [["launchctl", "bootout", f"{_domain()}/{item.path.stem}"]]
-    return [["systemctl", "--user", "disable", "--now", _UNIT]]
+def _stop(item: LoginItem) -> None:
+    """Stop what runs, and wait until it is gone. Without a service manager nothing runs."""
+    if _IS_MAC and shutil.which("launchctl"):
+        _run(["launchctl", "bootout", _target(item)], fine=_NOT_LOADED)
+        end = time.monotonic() + _COMMAND_S
+        while _run(["launchctl", "print", _target(item)], fine=range(256)) == 0:
+            if time.monotonic() > end:
+                raise LoginItemFailed(f"{item.path.stem} does not stop.")
+            time.sleep(_LOOK_S)
+    elif shutil.which("systemctl"):
+        _run(["systemctl", "--user", "stop", _UNIT], fine=_NOT_LOADED)
 
 
 def _domain() -> str:
     return f"gui/{os.getuid()}"
 
 
-def _run(command: list[str]) -> None:
+def _target(item: LoginItem) -> str:
+    return f"{_domain()}/{item.path.stem}"
+
+
+def _run(command: list[str], fine: Container[int] = (0,)) -> int:
+    """Run a command and return its exit code. Raises LoginItemFailed for one that is not fine."""
     if shutil.which(command[0]) is None:
         raise LoginItemFailed(f"{command[0]} is not here, so nothing can be started at login.")
     try:
@@ -200,9 +305,10 @@ def _run(command: list[str]) -> None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LoginItemFailed(f"{shlex.join(command)} did not work: {error}") from error
-    if done.returncode != 0:
+    if done.returncode not in fine:
         reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise LoginItemFailed(f"{shlex.join(command)} did not work: {reason[0]}")
+    return done.returncode
 
 
 def _systemd_quoted(text: str) -> str:

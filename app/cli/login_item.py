@@ -3,6 +3,7 @@
 import sys
 
 from app import login_item
+from app.client import launch
 from app.login_item import Kind, LoginItemFailed
 
 
@@ -10,8 +11,15 @@ def run(option: str) -> int:
     """Install or remove the engine's login item. Returns 0, or 1 with the reason on stderr."""
     try:
         if option == "--install":
+            before = launch.find()
             item = login_item.install(Kind.ENGINE)
-            print(f"An engine runs now and at every login. {item.path} says how.")
+            after = launch.find()
+            # The item's own engine is started afresh, so what goes on is another one.
+            if before is not None and after is not None and before.pid == after.pid:
+                now = f"One that was started otherwise runs at {after.url}; the new one waits for "
+                print(f"An engine starts at every login. {now}its end. {item.path} says how.")
+            else:
+                print(f"An engine runs now and at every login. {item.path} says how.")
         else:
             item = login_item.remove(Kind.ENGINE)
             print(f"No engine starts at login; {item.path} is gone.")

@@ -15,7 +15,7 @@ from app.cli.profiles import find_profile, set_up_export, set_up_import
 from app.client import credentials, launch
 from app.client.api import Api
 from app.client.errors import EngineGone, NeedsKey
-from app.wire.errors import AppError
+from app.wire.errors import EXIT_ENGINE_RUNS, AppError
 from app.wire.nouns import Server
 
 EXIT_OK = 0
@@ -33,6 +33,7 @@ EXIT_CODES = {
     EXIT_NO_ENGINE: "no engine runs",
     EXIT_FAILED_START: "the server did not become ready",
     EXIT_KEY: "the engine wants a key, or another one",
+    EXIT_ENGINE_RUNS: "an engine already runs",
     EXIT_INTERRUPTED: "interrupted by Ctrl-C",
 }
 """What `mlxm` returns, for scripts."""

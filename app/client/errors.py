@@ -9,6 +9,10 @@ class EngineGone(AppError):
     code = ErrorCode.ENGINE_GONE
 
 
+class EngineRuns(EngineGone):
+    """An engine could not be started, since another one has just begun to run."""
+
+
 class NeedsKey(AppError):
     """The engine wants a key: none was sent, or a wrong one."""
 

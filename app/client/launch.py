@@ -6,6 +6,7 @@ import os
 import secrets
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +14,15 @@ import msgspec
 
 from app import files, paths
 from app.client.api import Api
-from app.client.errors import EngineGone
-from app.wire.errors import AppError, ErrorCode
+from app.client.errors import EngineGone, EngineRuns
+from app.wire.errors import EXIT_ENGINE_RUNS, AppError, ErrorCode
 from app.wire.reading import read_json
 
 KEY_VARIABLE = "MLX_MANAGER_API_KEY"
 _START_S = 120.0
 """A start takes 2 s; on a disk that takes 5 s for each flush it was seen to take 40."""
+_EXIT_S = 5.0
+_LOOK_S = 0.1
 _STOP_S = 75.0
 """An engine ends its servers first; one that holds much memory gets a minute for that."""
 
@@ -79,12 +82,21 @@ def find() -> Address | None:
         return None
 
 
+def find_soon() -> Address | None:
+    """Return what `find` does, and give an engine that has just been started up to 2 minutes."""
+    end = time.monotonic() + _START_S
+    while (found := find()) is None and time.monotonic() < end:
+        time.sleep(_LOOK_S)
+    return found
+
+
 def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEngine:
     """Start an engine that ends with this process, however it ends. Blocks up to 2 minutes.
 
     `gateway_port` overrides the setting; 0 takes any free one.
 
-    Raises EngineGone with the engine's own words when it does not come up.
+    Raises EngineGone with the engine's own words when it does not come up, EngineRuns when that
+    is for another one.
     """
     environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
     ports = [] if gateway_port is None else ["--gateway-port", str(gateway_port)]
@@ -113,10 +125,12 @@ def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEng
     try:
         return OwnedEngine(process, read_json(line, Address), owner_key)
     except msgspec.DecodeError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_EXIT_S)
         process.kill()
-        process.wait(_STOP_S)
+        is_second = process.wait(_STOP_S) == EXIT_ENGINE_RUNS
         _close_pipes(process)
-        raise EngineGone(
+        raise (EngineRuns if is_second else EngineGone)(
             f"The engine did not start. {_last_line(errors)}",
             hint=f"Its log is {paths.logs() / 'engine.log'}.",
         ) from None

@@ -19,20 +19,21 @@ from app import environment, files, logs, paths
 from app.ending import Cause, Ending
 from app.engine.engine import Engine, EngineOptions
 from app.engine.settings import EngineSettings
-from app.wire.errors import AppError, ErrorCode
+from app.wire.errors import EXIT_ENGINE_RUNS, AppError, ErrorCode
 
 _log = logging.getLogger("engine")
 DAEMON_PORT = 8798
 # A relayed stream takes two files. What macOS gives a program at its start is 256.
 _OPEN_FILES = 4096
+_INTERRUPTED = 130
 KEY_VARIABLE = "MLX_MANAGER_API_KEY"
 
 
 def main(argv: list[str]) -> int:
     """Run one engine until a signal, or for an owned one the end of standard input, stops it.
 
-    Prints one JSON line when it listens. Returns 0 after an orderly end, 1 for trouble, which is
-    told in one line on standard error.
+    Prints one JSON line when it listens. Returns 0 after an orderly end, 6 when another engine
+    runs, and 1 for other trouble; trouble is told in one line on standard error.
     """
     options = _parse(argv)
     try:
@@ -43,16 +44,24 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"mlxm engine: {_unusable(error)}\n")
         return 1
     logs.hook_exceptions("engine")
-    environment.adopt_file()
     _raise_file_limit()
     try:
-        settings = EngineSettings(_flags(options))
-        logging.getLogger().setLevel(settings.text("log_level").upper())
-        with _one_engine_for_each_home(), _noted() as last_end:
-            return asyncio.run(_run(options, settings, last_end))
+        with _one_engine_for_each_home(waits=options.wait):
+            environment.adopt_file()
+            if not options.owned:
+                # What starts at login has no more of a shell's variables than a start from Finder.
+                environment.adopt_shell()
+            settings = EngineSettings(_flags(options))
+            logging.getLogger().setLevel(settings.text("log_level").upper())
+            with _noted() as last_end:
+                return asyncio.run(_run(options, settings, last_end))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     except AppError as error:
         _log.error("%s", error.message)
         sys.stderr.write(f"mlxm engine: {error.message} {error.hint}\n")
+        if error.code is ErrorCode.ENGINE_RUNNING:
+            return EXIT_ENGINE_RUNS
     except Exception as error:  # noqa: BLE001 - process entry
         _log.critical("the engine ended by an error in the program", exc_info=error)
         sys.stderr.write(f"mlxm engine: An error in the program: {error!r}.\n")
@@ -75,6 +84,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         prog="mlxm engine",
         description="Run an engine without a window until it is interrupted.",
         epilog="mlxm engine --install starts one at every login, --uninstall ends that.",
+    )
+    parser.add_argument(
+        "--wait", action="store_true", help="if an engine runs already, wait until it has ended"
     )
     parser.add_argument(
         "--port", type=_port, help="port of the control API, 0 for any free one (default: 8798)"
@@ -109,7 +121,7 @@ def _flags(options: argparse.Namespace) -> dict[str, bool | int | str]:
 
 
 @contextlib.contextmanager
-def _one_engine_for_each_home() -> Generator[None, None, None]:
+def _one_engine_for_each_home(*, waits: bool) -> Generator[None, None, None]:
     try:
         lock = paths.engine_lock().open("a")
     except OSError as error:
@@ -118,7 +130,11 @@ def _one_engine_for_each_home() -> Generator[None, None, None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise _already_running() from None
+            if not waits:
+                raise _already_running() from None
+            sys.stderr.write(f"mlxm engine: {_already_running().message} This one waits for it.\n")
+            # No handler is in place yet: a signal ends the process here as ever.
+            fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             yield
         finally:

@@ -53,6 +53,9 @@ class ErrorCode(StrEnum):
     ENGINE_VERSION = "engine_version"
 
 
+EXIT_ENGINE_RUNS = 6
+"""What an engine's process returns when another one runs for the same home."""
+
 HTTP_STATUS: dict[ErrorCode, int] = {
     ErrorCode.BAD_REQUEST: 400,
     ErrorCode.UNAUTHORIZED: 401,

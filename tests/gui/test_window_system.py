@@ -263,11 +263,11 @@ def test_open_at_login_writes_and_deletes_its_file_only_on_the_switch(
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     settings = desk.window.parts.settings
     settings.open()
-    assert not login_item.is_installed(login_item.Kind.APP)
+    assert login_item.state(login_item.Kind.APP) is login_item.State.OFF
     settings.dialog.changed.emit(("start_at_login", True))
-    assert login_item.is_installed(login_item.Kind.APP)
+    assert login_item.state(login_item.Kind.APP) is login_item.State.ON
     settings.dialog.changed.emit(("start_at_login", False))
-    assert not login_item.is_installed(login_item.Kind.APP)
+    assert login_item.state(login_item.Kind.APP) is login_item.State.OFF
 
 
 def test_open_at_login_that_cannot_be_written_says_so_and_stays_off(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from app import environment
 from app.client import credentials, launch
 from app.client.api import Api
+from app.client.errors import EngineRuns
 from app.client.launch import OwnedEngine
 from app.client.nearby import NearbyEngine, look_around
 from app.wire.errors import AppError
@@ -57,7 +58,12 @@ def connect(
             after.wait()
         found = launch.find()
         if found is None:
-            return _start()
+            try:
+                return _start()
+            except EngineRuns:
+                # One that starts at login waits for the end of the app's own, and was quicker.
+                if (found := launch.find_soon()) is None:
+                    raise
         url = found.url
     return _attach(url, key)
 
