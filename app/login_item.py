@@ -98,17 +98,16 @@ def follow_move(kind: Kind) -> None:
     item = login_item(kind)
     with contextlib.suppress(OSError, ValueError):
         text = _read(item.path)
-        if text is not None and not Path(_program_in(text)).is_file():
+        if text is None or Path(_program_in(text)).is_file():
+            return
+        home = os.environ.get("MLX_MANAGER_HOME", "")
+        if "/AppTranslocation/" not in sys.executable and home in text:
             _write(item, item.content)
 
 
 def install(kind: Kind) -> LoginItem:
     """Write the file; an engine is started at once, or again. Raises LoginItemFailed."""
-    if is_translocated():
-        raise LoginItemFailed(
-            "macOS runs this copy of the app from a place that changes. "
-            "Move the app to the Applications folder first."
-        )
+    require_fixed_place()
     item = login_item(kind)
     try:
         former = _read(item.path)
@@ -153,9 +152,13 @@ def remove(kind: Kind) -> LoginItem:
     return item
 
 
-def is_translocated() -> bool:
-    """Return True when macOS runs this copy of the app from a place that changes."""
-    return "/AppTranslocation/" in sys.executable
+def require_fixed_place() -> None:
+    """Raise LoginItemFailed when macOS runs this copy of the app from a place that changes."""
+    if "/AppTranslocation/" in sys.executable:
+        raise LoginItemFailed(
+            "macOS runs this copy of the app from a place that changes. "
+            "Move the app to the Applications folder first."
+        )
 
 
 def launch_agent(

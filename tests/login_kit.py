@@ -30,7 +30,10 @@ if code == 0 and verb in ("bootstrap", "restart") and name not in loaded:
     loaded.append(name)
 if code == 0 and verb in ("bootout", "stop"):
     loaded.remove(name)
-state.write_text(json.dumps(known))
+# At once: a test reads it meanwhile.
+new = state.with_suffix(".new")
+new.write_text(json.dumps(known))
+new.replace(state)
 if code:
     print(f"{{verb}} failed: {{code}}", file=sys.stderr)
 sys.exit(code)

@@ -137,7 +137,7 @@ def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEng
 
 
 def _first_exchange(process: "subprocess.Popen[bytes]", keys: dict[str, str]) -> bytes:
-    """Send the first line, with the keys, and return the engine's first line; empty after 2 minutes."""
+    """Send the first line and the keys; return the engine's first line, empty after 2 minutes."""
     if process.stdin is None or process.stdout is None:
         return b""
     timer = threading.Timer(_START_S, process.kill)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -44,23 +43,12 @@ class Preferences(QObject):
         """Return one value."""
         return self._states[name].value
 
-    def change(
-        self, name: str, value: SettingValue, first: Callable[[], object] | None = None
-    ) -> None:
-        """Check one value, use it, and save it later, after `first`, which may raise OSError.
-
-        Raises AppError; then nothing changed.
-        """
+    def change(self, name: str, value: SettingValue) -> None:
+        """Check one value, use it, and save it later. Raises AppError; then nothing changed."""
         checked = parse_setting(BY_NAME[name], value)
         self._saved.setdefault(name, self._states[name])
         self._states[name] = SettingState(name, checked, "file")
-
-        def work() -> None:
-            if first is not None:
-                first()
-            self.save(name, checked)
-
-        self._saver.save(name, work)
+        self._saver.save(name, lambda: self.save(name, checked))
 
     def save(self, name: str, value: SettingValue) -> None:
         """Write one value, which blocks. Raises OSError or ValueError with the file as it was."""

@@ -24,6 +24,8 @@ class Scope(StrEnum):
 
     ENGINE = "engine"
     APP = "app"
+    SYSTEM = "system"
+    """The system around the app keeps it, so that it has neither file nor variable."""
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -50,5 +52,7 @@ class Setting(msgspec.Struct, frozen=True):
 
     @property
     def env(self) -> str:
-        """The environment variable that overrides the file."""
+        """The environment variable that overrides the file; empty where there is none."""
+        if self.scope is Scope.SYSTEM:
+            return ""
         return f"MLX_MANAGER_{self.name.upper()}"

@@ -34,11 +34,21 @@ SYSTEM_SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "start_at_login",
-        Scope.APP,
+        Scope.SYSTEM,
         "General",
         SettingKind.BOOL,
         "Open at login",
-        "Opens the app when you log in. mlxm engine --install does the same for an engine alone.",
+        "Opens the app when you log in.",
+        default=False,
+    ),
+    Setting(
+        "engine_at_login",
+        Scope.SYSTEM,
+        "General",
+        SettingKind.BOOL,
+        "Start an engine at login",
+        "Programs can use your servers without the window, and quitting the app does not stop "
+        "them. mlxm engine --install does the same.",
         default=False,
     ),
     Setting(

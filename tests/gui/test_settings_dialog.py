@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QApplication,
     QComboBox,
     QFileDialog,
     QInputDialog,
@@ -102,6 +103,8 @@ def test_texts_of_a_page_are_not_clipped(qtbot: QtBot) -> None:
     dialog.show_error("host", "Something long that is wrong with this address. " * 4)
     for page in dict.fromkeys(setting.page for setting in SETTINGS):
         dialog.show_page(page)
+        # A page that scrolls is laid out when the event loop has come round.
+        QApplication.processEvents()
         dialog.grab()
         for label in dialog.findChildren(QLabel):
             if label.isVisible() and label.wordWrap():

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 from window_kit import END_S, TINY, Desk, open_window
 
-from app import login_item
 from app.client.api import Api
 from app.gui.dialogs.start_plan import StartPlanDialog
 from app.gui.main_window import system
@@ -254,32 +253,6 @@ def test_menu_bar_extra_asks_in_the_window_before_a_start_beyond_the_memory(
     assert desk.window.isVisible()
     desk.dialog(StartPlanDialog).reject()
     assert "demo" not in desk.mirror.servers
-
-
-def test_open_at_login_writes_and_deletes_its_file_only_on_the_switch(
-    desk: Desk, outside: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    settings = desk.window.parts.settings
-    settings.open()
-    assert login_item.state(login_item.Kind.APP) is login_item.State.OFF
-    settings.dialog.changed.emit(("start_at_login", True))
-    assert login_item.state(login_item.Kind.APP) is login_item.State.ON
-    settings.dialog.changed.emit(("start_at_login", False))
-    assert login_item.state(login_item.Kind.APP) is login_item.State.OFF
-
-
-def test_open_at_login_that_cannot_be_written_says_so_and_stays_off(
-    desk: Desk, outside: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "autostart").write_text("a file where a folder should be")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.setattr(login_item, "_IS_MAC", False)
-    settings = desk.window.parts.settings
-    settings.open()
-    settings.dialog.changed.emit(("start_at_login", True))
-    assert desk.window.parts.preferences.value("start_at_login") is False
 
 
 def test_quit_of_the_system_asks_in_the_window_and_ends_in_order(

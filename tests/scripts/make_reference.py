@@ -22,7 +22,8 @@ INTRODUCTION = """\
 Made from the tables in `app/wire` and `app/engine/runtimes` by `make docs`; change it there."""
 SETTINGS_TEXT = """\
 A flag wins over the environment, the environment over `settings.toml`, and that over the default.
-The settings window shows where each value comes from. Two more names exist only in the environment:
+The settings window shows where each value comes from; one without a variable is kept by the system
+itself, and shown and changed there. Two more names exist only in the environment:
 `MLX_MANAGER_HOME` moves every file of the app, and `MLX_MANAGER_API_KEY` turns the API key on."""
 PROFILES_TEXT = """\
 One TOML file each in the folder `profiles`: `name`, `model`, and these options of mlx-lm. What is
@@ -41,7 +42,8 @@ METRICS_TEXT = "A metric that cannot be read is absent, never 0."
 def reference() -> str:
     """Return the text of the reference."""
     settings = (
-        (f"`{s.name}`", f"`{s.env}`", _values(s), _default(s), _purpose(s)) for s in SETTINGS
+        (f"`{s.name}`", f"`{s.env}`" if s.env else "", _values(s), _default(s), _purpose(s))
+        for s in SETTINGS
     )
     routes = ((f"`{r.name}`", f"`{r.method} {r.path}`", r.doc) for r in ROUTES)
     counts = ((d.label, d.value, d.why, d.where) for d in defaults(TABLE))

@@ -1,6 +1,7 @@
 """One setting as a row: label, help, a control of its kind, and what is wrong with its value."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -98,6 +99,7 @@ class SettingRow(FormRow):
         self._control = self._make_control()
         self.add_control(self._control)
         self._browse: QPushButton | None = None
+        self._offered: QPushButton | None = None
         if setting.kind in _OF_FOLDERS:
             self._browse = QPushButton(self.tr("Choose…"), self)
             self._browse.setAutoDefault(False)
@@ -105,6 +107,17 @@ class SettingRow(FormRow):
             self._browse.clicked.connect(self._choose_folder)
             self.add_control(self._browse)
         self._show_state()
+
+    def offer(self, text: str, act: Callable[[], object]) -> None:
+        """Put a button before the control, or with an empty text take it away."""
+        if self._offered is not None:
+            self._offered.deleteLater()
+            self._offered = None
+        if text:
+            self._offered = QPushButton(text, self)
+            self._offered.setAutoDefault(False)
+            self._offered.clicked.connect(lambda: act())
+            self._controls.insertWidget(0, self._offered)
 
     def set_state(self, state: SettingState) -> None:
         """Show a value, unless it is the known one and the user is correcting a refused one."""

@@ -1,6 +1,6 @@
 """The settings window, made from the settings table: every change counts at once."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Final
 
@@ -100,6 +100,11 @@ class SettingsDialog(QDialog):
         if name in self._rows:
             self._rows[name].show_error(message)
             self.show_page(next(s.page for s in SETTINGS if s.name == name))
+
+    def offer(self, name: str, text: str, act: Callable[[], object]) -> None:
+        """Put a button beside a setting, or with an empty text take it away."""
+        self._rows[name].offer(text, act)
+        self._fit()
 
     def set_has_key(self, *, is_stored: bool) -> None:
         """Tell whether an API key is stored."""

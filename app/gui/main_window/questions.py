@@ -39,6 +39,14 @@ def may_leave(window: QWidget, servers: list[str]) -> bool:
     return box.ask(_tr("Continue"))
 
 
+def may_stop_engine(window: QWidget, servers: list[str]) -> bool:
+    """Ask whether these servers may be stopped with the engine that started at login."""
+    box = Question(window, _tr("Start an engine at login"), "server")
+    box.setText(_tr("Stop {servers} and this engine?").format(servers=_names(servers)))
+    box.setInformativeText(_tr("The app goes on with an engine that ends when you quit."))
+    return box.ask(_tr("Stop"))
+
+
 def may_revoke(window: QWidget, name: str) -> bool:
     """Ask whether an API key may be revoked."""
     box = Question(window, _tr("Revoke key"), "key")

@@ -1,13 +1,13 @@
 """The Settings window's link to the app's own settings, the engine's, and the stored key."""
 
-from functools import partial
-
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QWidget
 
-from app import login_item, paths
+from app import paths
 from app.gui.dialogs.named_keys import NewKeySheet
 from app.gui.dialogs.settings import SettingsDialog
+from app.gui.main_window.login_switches import LoginSwitches
 from app.gui.main_window.questions import may_revoke
 from app.gui.main_window.session import Session
 from app.gui.preferences import Preferences
@@ -35,6 +35,11 @@ class SettingsActions(QObject):
         self._window = window
         self.dialog: SettingsDialog | None = None
         self._engine_states: list[SettingState] = []
+        self.login = LoginSwitches(session, window)
+        self.login.changed.connect(self._refresh)
+        self.login.failed.connect(self._on_login_failed)
+        if isinstance(app := QGuiApplication.instance(), QGuiApplication):
+            app.applicationStateChanged.connect(self._on_app_state)
 
     def open(self) -> None:
         """Open the Settings window; the engine's values follow when it has answered."""
@@ -56,6 +61,7 @@ class SettingsActions(QObject):
         engine = self._session.mirror.engine
         runtimes = engine.runtimes if engine is not None else ()
         dialog.defaults.show_rows(defaults(runtimes[0].options if runtimes else ()))
+        self._offer_system_settings(dialog)
         dialog.show()
         if self._session.door is not None:
             self._session.call("settings", lambda api: api.settings(), self._on_engine_states)
@@ -71,13 +77,16 @@ class SettingsActions(QObject):
         self._change_own("appearance", mode)
 
     def _states(self) -> dict[str, SettingState]:
-        states = [*self._preferences.states(), *self._engine_states]
+        states = [*self._preferences.states(), *self.login.states(), *self._engine_states]
         return {state.name: state for state in states}
 
     def _on_changed(self, change: tuple[str, SettingValue]) -> None:
         name, value = change
         if BY_NAME[name].scope is Scope.APP:
             self._change_own(name, value)
+            return
+        if BY_NAME[name].scope is Scope.SYSTEM:
+            self.login.change(name, is_on=bool(value))
             return
         self._session.call(
             "change-settings",
@@ -87,11 +96,8 @@ class SettingsActions(QObject):
         )
 
     def _change_own(self, name: str, value: SettingValue) -> None:
-        first = None
-        if name == "start_at_login":
-            first = partial(_switch_login_item, is_on=bool(value))
         try:
-            self._preferences.change(name, value, first)
+            self._preferences.change(name, value)
         except AppError as error:
             self._show_error(name, error)
             return
@@ -116,6 +122,22 @@ class SettingsActions(QObject):
     def _refresh(self) -> None:
         if self.dialog is not None:
             self.dialog.set_states(self._states())
+            self._offer_system_settings(self.dialog)
+
+    def _offer_system_settings(self, dialog: SettingsDialog) -> None:
+        for name, is_refused in self.login.refusals().items():
+            text = self.tr("System Settings…") if is_refused else ""
+            dialog.offer(name, text, self.login.open_system_settings)
+
+    def _on_login_failed(self, name: str, error: AppError) -> None:
+        # Back to how things are, before the reason is shown beside it.
+        self._refresh()
+        self._show_error(name, error)
+
+    def _on_app_state(self, state: Qt.ApplicationState) -> None:
+        """Look again when the user comes back: from the system's settings, it may be."""
+        if state is Qt.ApplicationState.ApplicationActive:
+            self._refresh()
 
     def _show_error(self, name: str, error: AppError) -> None:
         sentence = f"{error.message} {error.hint}".strip()
@@ -187,11 +209,3 @@ class SettingsActions(QObject):
         if self.dialog is not None:
             self.dialog.deleteLater()
             self.dialog = None
-
-
-def _switch_login_item(*, is_on: bool) -> None:
-    """Write or delete the login item. Raises OSError; then nothing changed."""
-    try:
-        (login_item.install if is_on else login_item.remove)(login_item.Kind.APP)
-    except login_item.LoginItemFailed as error:
-        raise OSError(str(error)) from error
