@@ -91,6 +91,15 @@ def hub_cache() -> Path:
     return Path(base).expanduser() / "huggingface" / "hub"
 
 
+def hub_token() -> Path:
+    """Return the file in which the hub library, and so every program, finds the user's token."""
+    if path := os.environ.get("HF_TOKEN_PATH"):
+        return Path(path).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    hf_home = os.environ.get("HF_HOME") or f"{base}/huggingface"
+    return Path(hf_home).expanduser() / "token"
+
+
 def program(mode: str) -> list[str]:
     """Return the command that runs this program as `engine`, `guard`, `runner` or `worker`."""
     if getattr(sys, "frozen", False):

@@ -250,6 +250,23 @@ def test_blocked_download_says_why_and_goes_on_by_retry(standin: StandInHub, hom
         finish(engine)
 
 
+def test_blocked_download_goes_on_with_a_token_from_the_settings(
+    standin: StandInHub, homes: Path
+) -> None:
+    standin.users["good"] = "tester"
+    add_model(standin, 1 * MB, gated="auto", granted=["tester"])
+    with engine_for(standin, homes) as engine, engine.api() as api:
+        api.add_download(DownloadRequest(ID))
+        blocked = follow(engine, lambda d: d.state is DownloadState.BLOCKED)
+        assert blocked.failure is not None
+        assert "token in Settings" in blocked.failure.hint
+        (known,) = (s for s in api.change_settings({"hub_token": "good"}) if s.name == "hub_token")
+        assert known.value is True
+        api.retry_download(ID)
+        finish(engine)
+        assert "good" not in engine.log
+
+
 def test_failed_download_keeps_its_row_with_words(standin: StandInHub, homes: Path) -> None:
     with engine_for(standin, homes) as engine, engine.api() as api:
         api.add_download(DownloadRequest(ID))

@@ -1,6 +1,7 @@
 """The engine's settings: precedence, checks and a file that people edit."""
 
 import errno
+import os
 import tomllib
 from pathlib import Path
 
@@ -27,11 +28,54 @@ def states(settings: EngineSettings) -> dict[str, tuple[object, str]]:
 @pytest.fixture(autouse=True)
 def no_settings_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for setting in OWN:
-        monkeypatch.delenv(setting.env, raising=False)
+        for name in (setting.env, setting.env.lower()):
+            monkeypatch.delenv(name, raising=False)
 
 
 def test_default_of_every_setting_is_its_value() -> None:
     assert states(EngineSettings({})) == {s.name: (s.default, "default") for s in OWN}
+
+
+def test_token_of_the_hub_is_kept_where_every_program_looks_and_never_shown() -> None:
+    settings = EngineSettings({})
+    token = "hf_" + "secret" * 5
+    settings.change({"hub_token": f" {token}\n", "show_demo": False})
+    path = paths.hub_token()
+    assert path.read_text() == token
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert states(settings)["hub_token"] == (True, "file")
+    for file in paths.home().rglob("*"):
+        assert file == path or not file.is_file() or token not in file.read_text()
+    settings.change({"hub_token": ""})
+    assert not path.exists()
+    assert states(settings)["hub_token"] == (False, "default")
+    settings.change({"hub_token": ""})
+
+
+def test_token_that_is_none_is_refused_without_showing_it() -> None:
+    settings = EngineSettings({})
+    with pytest.raises(AppError, match="one word") as refused:
+        settings.change({"hub_token": "hf_a b"})
+    assert "hf_a" not in refused.value.message
+    assert not paths.hub_token().exists()
+
+
+def test_hub_and_proxy_of_the_settings_reach_the_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", os.environ | {"https_proxy": "http://of-the-shell:1"})
+    write('hub_endpoint = "http://mirror:2"\nproxy = "http://of-the-file:3"\n')
+    settings = EngineSettings({})
+    settings.export()
+    assert os.environ["HF_ENDPOINT"] == "http://mirror:2"
+    assert "HTTPS_PROXY" not in os.environ
+    # What was passed on is still known as a choice that can be changed.
+    settings.change({"hub_endpoint": ""})
+    assert states(settings)["hub_endpoint"] == ("", "file")
+    assert states(settings)["proxy"] == ("http://of-the-shell:1", "environment")
+
+
+def test_proxy_with_a_password_is_refused() -> None:
+    with pytest.raises(AppError, match="without name and password"):
+        EngineSettings({}).change({"proxy": "http://me:secret@proxy:3128"})
 
 
 def test_flag_beats_environment_beats_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +187,7 @@ def test_every_setting_can_come_from_the_environment(
     row = next(s for s in OWN if s is setting)
     text = {
         SettingKind.BOOL: "false",
+        SettingKind.SECRET: "true",
         SettingKind.INT: str(row.minimum),
         SettingKind.CHOICE: row.choices[-1][0] if row.choices else "",
     }.get(row.kind, "" if row.pattern else "something")

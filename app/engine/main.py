@@ -52,6 +52,7 @@ def main(argv: list[str]) -> int:
                 # What starts at login has no more of a shell's variables than a start from Finder.
                 environment.adopt_shell()
             settings = EngineSettings(_flags(options))
+            settings.export()
             logging.getLogger().setLevel(settings.text("log_level").upper())
             with _noted() as last_end:
                 return asyncio.run(_run(options, settings, last_end))

@@ -13,11 +13,13 @@ from app.wire.settings import (
     NEW_PROFILES,
     SETTINGS,
     Scope,
+    SettingKind,
     SettingState,
     SettingValue,
     parse_setting,
 )
 
+_SECRETS = [s.name for s in SETTINGS if s.kind is SettingKind.SECRET]
 _OWN = [s for s in SETTINGS if s.scope is Scope.ENGINE]
 
 
@@ -26,6 +28,8 @@ class EngineSettings:
 
     def __init__(self, flags: Mapping[str, SettingValue]) -> None:
         self._flags = flags
+        # As it was given: `export` adds to it.
+        self._environment = dict(os.environ)
         self._path = paths.home() / "settings.toml"
         self.problems: list[str] = []
         self.is_damaged = False
@@ -61,6 +65,14 @@ class EngineSettings:
         """Return a setting that is true or false."""
         return bool(self._states[name].value)
 
+    def export(self) -> None:
+        """Put what other programs read from the environment there, for every child to inherit."""
+        for setting in _OWN:
+            state = self._states[setting.name]
+            is_own = state.source == "file" and state.name not in _SECRETS
+            if setting.variable and is_own and state.value:
+                os.environ[setting.variable] = str(state.value)
+
     def change(self, changes: Mapping[str, object]) -> None:
         """Check all changes, then write them together. Raises AppError; then nothing changed."""
         checked: dict[str, SettingValue] = {}
@@ -76,7 +88,10 @@ class EngineSettings:
                     code=ErrorCode.BAD_REQUEST,
                 )
             checked[name] = parse_setting(setting, value)
+        secrets = {name: str(checked.pop(name)) for name in _SECRETS if name in checked}
         self._write(checked)
+        for text in secrets.values():
+            _write_token(text)
         self._states = {s.name: s for s in self._resolve()}
 
     def _resolve(self) -> list[SettingState]:
@@ -88,7 +103,14 @@ class EngineSettings:
         setting = BY_NAME[name]
         if name in self._flags:
             return SettingState(name, parse_setting(setting, self._flags[name]), "flag")
-        candidates = ((os.environ.get(setting.env), "environment"), (document.get(name), "file"))
+        # Proxies are often written in small letters.
+        given = self._environment
+        variable = given.get(setting.env, given.get(setting.env.lower()))
+        if setting.kind is SettingKind.SECRET:
+            is_there = bool(variable) or paths.hub_token().is_file()
+            source = "environment" if variable else "file" if is_there else "default"
+            return SettingState(name, is_there, source)
+        candidates = ((variable, "environment"), (document.get(name), "file"))
         for value, source in candidates:
             if value is None:
                 continue
@@ -122,3 +144,19 @@ class EngineSettings:
                 hint="Repair the file or free some space, then try again.",
                 code=ErrorCode.STORE_FAILED,
             ) from error
+
+
+def _write_token(text: str) -> None:
+    """Keep the token where the hub library looks, or with an empty text remove it."""
+    path = paths.hub_token()
+    try:
+        if text:
+            files.write_atomically(path, text, mode=0o600)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise AppError(
+            f"The token could not be saved: {error.strerror or error}.",
+            hint=f"Look at {path}.",
+            code=ErrorCode.STORE_FAILED,
+        ) from error

@@ -17,6 +17,8 @@ class SettingKind(StrEnum):
     FOLDERS = "folders"
     """Any number of paths in one text, a line each, or with the system's separator of paths."""
     CHOICE = "choice"
+    SECRET = "secret"  # noqa: S105 - a kind, no secret
+    """A text that nobody can read back: its value is whether there is one."""
 
 
 class Scope(StrEnum):
@@ -50,9 +52,12 @@ class Setting(msgspec.Struct, frozen=True):
     when_empty: str = ""
     """What an empty text means, in a word or two."""
 
+    variable: str = ""
+    """The environment variable, where other programs know it by a name of theirs."""
+
     @property
     def env(self) -> str:
         """The environment variable that overrides the file; empty where there is none."""
         if self.scope is Scope.SYSTEM:
             return ""
-        return f"MLX_MANAGER_{self.name.upper()}"
+        return self.variable or f"MLX_MANAGER_{self.name.upper()}"

@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from app.wire.errors import AppError, ErrorCode
+from app.wire.hub_settings import HUB_SETTINGS
 from app.wire.reading import quoted
 from app.wire.setting import Scope, Setting, SettingKind, SettingValue
 from app.wire.system_settings import SYSTEM_SETTINGS
@@ -42,6 +43,7 @@ SETTINGS: tuple[Setting, ...] = (
         default=False,
     ),
     *SYSTEM_SETTINGS,
+    *HUB_SETTINGS,
     Setting(
         "show_demo",
         Scope.ENGINE,
@@ -318,6 +320,14 @@ def parse_setting(setting: Setting, value: object) -> SettingValue:
             if value not in allowed:
                 raise _bad(setting, value, "one of " + ", ".join(allowed))
             return str(value)
+        case SettingKind.SECRET:
+            if not isinstance(value, str) or not re.fullmatch(r"[!-~]*", value.strip()):
+                # Without the value, which is nobody's business.
+                raise AppError(
+                    f"{setting.label}: this does not work; it must be one word without accents.",
+                    code=ErrorCode.BAD_REQUEST,
+                )
+            return value.strip()
         case SettingKind.TEXT | SettingKind.PATH | SettingKind.FOLDERS:
             if not isinstance(value, str) or _BROKEN_TEXT.search(value):
                 raise _bad(setting, value, "plain text")

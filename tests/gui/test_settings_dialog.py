@@ -243,12 +243,31 @@ def test_key_is_set_by_a_dialog_that_hides_it(qtbot: QtBot) -> None:
     assert told.args == ["abc"]
 
 
+def test_token_is_typed_unseen_told_and_never_shown(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    dialog.show_page("Models & storage")
+    qtbot.mouseClick(button(dialog, "Set Hugging Face token"), LEFT)
+    ask = dialog.findChild(QInputDialog)
+    assert ask is not None
+    assert ask.textEchoMode() is QLineEdit.EchoMode.Password
+    ask.setTextValue(" hf_secret ")
+    with qtbot.waitSignal(dialog.changed) as told:
+        ask.accept()
+    assert told.args == [("hub_token", "hf_secret")]
+    dialog.set_states(states(hub_token=(True, "file")))
+    assert "Stored" in texts(dialog)
+    assert "hf_secret" not in texts(dialog)
+    with qtbot.waitSignal(dialog.changed) as told:
+        qtbot.mouseClick(button(dialog, "Forget Hugging Face token"), LEFT)
+    assert told.args == [("hub_token", "")]
+
+
 def test_stored_key_can_be_forgotten(qtbot: QtBot) -> None:
     dialog = open_dialog(qtbot, has_key=True)
     dialog.show_page("Network & keys")
     assert "Stored" in texts(dialog)
     with qtbot.waitSignal(dialog.key_forgotten):
-        qtbot.mouseClick(button(dialog, "Forget"), LEFT)
+        qtbot.mouseClick(button(dialog, "Forget API key"), LEFT)
     dialog.set_has_key(is_stored=False)
     assert "Not set" in texts(dialog)
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.gui.dialogs.secret import SecretControl
 from app.gui.theme import theme
 from app.gui.widgets.pop_up import PopUp
 from app.gui.widgets.switch import RING, Switch
@@ -137,6 +138,11 @@ class SettingRow(FormRow):
                     control.addItem(label, value)
                 control.setFixedWidth(_NARROW)
                 control.currentIndexChanged.connect(self._choose_item)
+            case SettingKind.SECRET:
+                question = self.tr("{0}:").format(setting.label)
+                control = SecretControl(setting.label, question, self)
+                control.given.connect(self.chosen)
+                control.forgotten.connect(lambda: self.chosen.emit(""))
             case SettingKind.INT | SettingKind.TEXT | SettingKind.PATH | SettingKind.FOLDERS:
                 control = QLineEdit(self)
                 control.setFixedWidth(_WIDE if setting.kind in _OF_FOLDERS else _NARROW)
@@ -156,6 +162,8 @@ class SettingRow(FormRow):
             match control:
                 case Switch():
                     control.setChecked(bool(value))
+                case SecretControl():
+                    control.set_stored(is_stored=bool(value))
                 case QComboBox():
                     control.setCurrentIndex(control.findData(value))
                 case QLineEdit() if not (control.hasFocus() and control.isModified()):

@@ -11,9 +11,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QFrame,
     QHBoxLayout,
-    QInputDialog,
-    QLabel,
-    QLineEdit,
     QPushButton,
     QScrollArea,
     QStackedWidget,
@@ -24,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.gui.dialogs.defaults_card import DefaultsCard
 from app.gui.dialogs.named_keys import NamedKeysCard
+from app.gui.dialogs.secret import SecretControl
 from app.gui.dialogs.setting_row import FormRow, SettingRow
 from app.gui.theme import theme
 from app.gui.widgets import icons
@@ -228,40 +226,17 @@ class KeyRow(FormRow):
 
     def __init__(self, note: str, parent: QWidget | None = None) -> None:
         super().__init__("", note, parent)
-        self._title = self.tr("API key")
-        self._label.setText(self._title)
-        self._status = QLabel(self)
-        self._status.setObjectName("settingHelp")
-        self._status.setFont(theme().font("secondary"))
-        self._set = QPushButton(self.tr("Set…"), self)
-        self._set.setAccessibleName(self.tr("Set API key"))
-        self._set.clicked.connect(self._ask)
-        self._forget = QPushButton(self.tr("Forget"), self)
-        self._forget.setAccessibleName(self.tr("Forget API key"))
-        self._forget.clicked.connect(self.key_forgotten)
-        for control in (self._status, self._set, self._forget):
-            self.add_control(control)
-        for button in (self._set, self._forget):
-            button.setAutoDefault(False)
+        name = self.tr("API key")
+        self._label.setText(name)
+        question = self.tr("Key that programs must send to use the servers:")
+        self._control = SecretControl(name, question, self)
+        self._control.given.connect(self.key_set)
+        self._control.forgotten.connect(self.key_forgotten)
+        self.add_control(self._control)
 
     def set_stored(self, *, is_stored: bool) -> None:
         """Tell whether a key is stored."""
-        self._status.setText(self.tr("Stored") if is_stored else self.tr("Not set"))
-        self._set.setText(self.tr("Change…") if is_stored else self.tr("Set…"))
-        self._forget.setVisible(is_stored)
-
-    def _ask(self) -> None:
-        dialog = QInputDialog(self.window())
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setWindowTitle(self._title)
-        dialog.setLabelText(self.tr("Key that programs must send to use the servers:"))
-        dialog.setTextEchoMode(QLineEdit.EchoMode.Password)
-        dialog.textValueSelected.connect(self._take)
-        dialog.open()
-
-    def _take(self, text: str) -> None:
-        if text.strip():
-            self.key_set.emit(text.strip())
+        self._control.set_stored(is_stored=is_stored)
 
 
 def _separator() -> QFrame:

@@ -101,7 +101,7 @@ def _notice(notice: str) -> Note:
     title, _, text = notice.partition(", so ")
     text = f"{text[:1].upper()}{text[1:]}"
     if "token" in notice:
-        text = f"{text} {_tr('Log in again with hf auth login.')}".strip()
+        text = f"{text} {_tr('Set another one in Settings.')}".strip()
     return Note(title.rstrip("."), text, "key", is_bad=True)
 
 

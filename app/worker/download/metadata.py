@@ -126,7 +126,7 @@ def refused(repo_id: str, status: int, login: Login) -> Trouble:
         return Trouble(
             ErrorCode.TOKEN_NEEDED,
             f"{repo_id} needs a login at the hub{reason}.",
-            "Log in with hf auth login, then retry.",
+            "Set a Hugging Face token in Settings, or log in with hf auth login. Then retry.",
             needs_user=True,
         )
     return Trouble(
@@ -154,7 +154,7 @@ def _no_repo(repo_id: str, login: Login, *, is_disabled: bool) -> Trouble:
             f"The hub has disabled {repo_id}.",
             "Choose another model.",
         )
-    private = "" if login.token else "; for a private model, log in with hf auth login"
+    private = "" if login.token else "; a private model needs a Hugging Face token, see Settings"
     return Trouble(
         ErrorCode.REPO_NOT_FOUND,
         f"There is no model {repo_id} on the hub.",

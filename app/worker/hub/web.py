@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import ssl
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,10 +58,19 @@ class Web:
             max_redirects=5,
             headers={"User-Agent": "mlx-model-manager"},
         )
-        self._lock = threading.Lock()
-        self._token = get_token()
+        self._rejected: str | None = None
         self._left: int | None = None
-        self.is_token_rejected = False
+
+    @property
+    def _token(self) -> str | None:
+        """The user's token, unless the hub rejected it; read anew, since it may be set any time."""
+        token = get_token()
+        return None if token == self._rejected else token
+
+    @property
+    def is_token_rejected(self) -> bool:
+        """True while the token is one that the hub rejected."""
+        return self._rejected is not None and self._rejected == get_token()
 
     @property
     def is_scarce(self) -> bool:
@@ -106,8 +114,7 @@ class Web:
                 # A stale token is refused even for what everybody may see.
                 reply, status = self._ask(path, parameters, None, limit_bytes, deadline)
                 if status != 401:
-                    with self._lock:
-                        self._token, self.is_token_rejected = None, True
+                    self._rejected = token
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
             raise self._unreachable(error) from error
         if status != 200:
@@ -184,7 +191,8 @@ class Web:
         repo = path.removeprefix("/api/models/").partition("/revision/")[0]
         code = reply.headers.get("X-Error-Code")
         if path.startswith("/api/models/") and (code == "RepoNotFound" or status == 404):
-            private = "" if self._token else "; for a private model, log in with hf auth login"
+            private = "; a private model needs a Hugging Face token, see Settings"
+            private = "" if self._token else private
             return HubTrouble(
                 ErrorCode.REPO_NOT_FOUND,
                 f"There is no model {repo} on the hub.",
@@ -194,7 +202,7 @@ class Web:
             return HubTrouble(
                 ErrorCode.ACCESS_NEEDED,
                 "The hub does not show this.",
-                "Ask its authors for access on its page, and log in with hf auth login.",
+                "Ask its authors for access on its page, and set a Hugging Face token in Settings.",
             )
         return HubTrouble(
             ErrorCode.HUB_FAILED, f"The hub {hub_status.trouble(status)}.", "Try again later."
