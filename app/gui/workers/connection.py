@@ -48,9 +48,9 @@ def connect(
 ) -> Connection:
     """Return a connection to the engine at `url`, else to this home's own, started if need be.
 
-    Blocks up to 2 minutes. `key` is one that the user has just typed, `after` an engine of this home
-    that is on its way out: no other is looked for or started before it is gone. Raises KeyWanted,
-    or AppError.
+    Blocks up to 2 minutes. `key` is one that the user has just typed, `after` an engine of this
+    home that is on its way out: no other is looked for or started before it is gone. Raises
+    KeyWanted, or AppError.
     """
     if url is None:
         if after is not None:
