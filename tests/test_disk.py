@@ -102,6 +102,19 @@ def test_engine_shows_the_models_of_the_last_one_at_once(homes: Path) -> None:
         assert ID in {m.id for m in next(api.events()).models}  # type: ignore[union-attr]
 
 
+def test_weights_that_are_cut_in_place_are_told_without_a_scan_by_hand(homes: Path) -> None:
+    with running_engine(homes) as engine:
+        repo = make_hub_repo(cache_of(engine), ID, model_files())
+        plain = make_folder(engine.home / "disk/ann/Mine", DEMO_FILES)
+        with engine.api() as api:
+            api.change_settings({"model_folders": str(engine.home / "disk")})
+            assert model_of(engine, ID).problem is None
+            for folder in (repo / "snapshots" / COMMIT, plain):
+                weights = folder / "model.safetensors"
+                os.truncate(weights, weights.stat().st_size - 1)
+            until(lambda: all(m.problem for m in api.models() if m.id in (ID, str(plain))))
+
+
 # Checks
 
 

@@ -1,6 +1,7 @@
 """The library's scan by a worker process, real and misbehaving."""
 
 import asyncio
+import os
 import shutil
 import sys
 import time
@@ -23,6 +24,7 @@ WORKER = [
     "import sys; from app.worker.main import main; sys.exit(main(sys.argv[1:]))",
 ]
 DEADLINE_S = 30.0
+WEIGHTS = "model.safetensors"
 
 
 def run(work: Coroutine[Any, Any, object]) -> Any:
@@ -216,10 +218,46 @@ def test_look_tells_of_every_change(tmp_path: Path) -> None:
     repo = hub / "models--a--one"
     assert run(differs(lambda: make_hub_repo(hub, "a/one", files, commit="b" * 40)))
     assert run(differs(lambda: (repo / "snapshots" / ("b" * 40) / "config.json").unlink()))
+    assert run(differs(lambda: os.truncate(repo / "snapshots" / ("b" * 40) / WEIGHTS, 9)))
     assert run(differs(lambda: shutil.rmtree(repo)))
     assert run(differs(lambda: make_folder(root / "ann/two", files)))
+    assert run(differs(lambda: os.truncate(root / "ann/two" / WEIGHTS, 9)))
+    assert run(differs(lambda: (root / "ann/two/config.json").write_bytes(b"{}")))
     assert run(differs(lambda: (root / "ann/two/config.json").unlink()))
     assert run(differs(lambda: (root / "ann").rename(root / "bob")))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".lmstudio/models/ann/one", ""),
+        (".cache/lm-studio/models/ann/one", ""),
+        (".omlx/models/one", ""),
+        (".lmstudio-home-pointer", "~/moved"),
+        (".lmstudio/settings.json", '{"downloadsFolder": "~/moved/models"}'),
+        (".omlx/settings.json", '{"model": {"model_dirs": ["~/moved"]}}'),
+    ],
+)
+def test_look_tells_of_another_programs_library_that_comes_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make_folder(tmp_path / "moved/models/ann/two", model_files())
+    library = Library(tmp_path / "hub", looks_elsewhere=lambda: True, command=WORKER)
+
+    async def found() -> int:
+        assert (await library.scan()).models == ()
+        before = await library.look()
+        place = tmp_path / name
+        if text:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+        else:
+            make_folder(place, model_files())
+        assert await library.look() != before
+        return len((await library.scan()).models)
+
+    assert run(found()) == 1
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ from app.wire.nouns import EngineInfo, Model, ServerState
 
 _log = logging.getLogger("engine")
 _TICK_S = 1.0
-_LOOK_S = 10.0
+_LOOK_S = 5.0
 """How often the folders of models are looked at for a change; a look takes milliseconds."""
 _HOME_LOOK_S = 2.0
 _LOG_BYTES = 200_000_000

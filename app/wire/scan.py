@@ -24,6 +24,8 @@ class ScanResult(msgspec.Struct, frozen=True):
     models: tuple[Model, ...]
     warnings: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
+    hints: tuple[str, ...] = ()
+    """Paths that decide where else to look, by their content or once they are there."""
 
 
 _decoder: JsonReader[ScanResult] = JsonReader(ScanResult)

@@ -9,7 +9,7 @@ import msgspec
 from app.wire.nouns import Model, ModelSource
 from app.wire.scan import Place, ScanResult
 from app.worker.files import clean
-from app.worker.library.elsewhere import other_libraries
+from app.worker.library.elsewhere import Elsewhere, other_libraries
 from app.worker.library.folders import folder_models, model_in
 from app.worker.library.found import Found
 from app.worker.library.hubcache import DamagedError, hub_model, hub_models
@@ -40,13 +40,15 @@ def scan(
     ours = list(_unseen(hub_models(cache, known, warnings), seen))
     places = [Place(str(cache), "Hugging Face", len(ours))]
     found += ours
-    for folder, name in _roots(folders, home):
+    others = other_libraries(home) if home is not None else Elsewhere({}, [])
+    for folder, name in _roots(folders, others):
         more, place = _searched(folder, name, known, warnings)
         found += _unseen(more, seen)
         places.append(place)
     models = sorted(_rows(found, known), key=lambda m: (m.name.casefold(), m.id))
     known.save()
-    return ScanResult(tuple(models), tuple(warnings), tuple(places))
+    hints = tuple(clean(str(path)) for path in others.hints)
+    return ScanResult(tuple(models), tuple(warnings), tuple(places), hints)
 
 
 def scan_repo(cache: Path, repo_id: str) -> ScanResult:
@@ -59,10 +61,9 @@ def scan_repo(cache: Path, repo_id: str) -> ScanResult:
     return ScanResult((found.model,) if found is not None else ())
 
 
-def _roots(folders: Iterable[Path], home: Path | None) -> list[tuple[Path, str]]:
+def _roots(folders: Iterable[Path], others: Elsewhere) -> list[tuple[Path, str]]:
     roots = [(folder.absolute(), "") for folder in folders]
-    others = other_libraries(home) if home is not None else {}
-    return roots + [(folder, name) for name, places in others.items() for folder in places]
+    return roots + [(folder, name) for name, found in others.folders.items() for folder in found]
 
 
 def _searched(

@@ -58,6 +58,8 @@ class Library:
         self._told: set[str] = set()
         self.places: tuple[Place, ...] = ()
         """Where the last run looked."""
+        self._hints: tuple[str, ...] = ()
+        """What decides where the next one looks."""
         self.began = 0.0
         """When the last run began, in monotonic seconds."""
 
@@ -67,12 +69,13 @@ class Library:
             found = decode_scan(_result_file().read_bytes())
         except (OSError, msgspec.DecodeError):
             return []
+        self.places, self._hints = found.places, found.hints
         return [m for m in found.models if m.problem is not None or _is_there(m.path)]
 
     async def look(self) -> int:
         """Return a number that is another one when a scan is needed."""
         folders = [place.path for place in self.places[1:]] or [str(f) for f in self._folders()]
-        return await asyncio.to_thread(self._watch.look, str(self._cache), folders)
+        return await asyncio.to_thread(self._watch.look, str(self._cache), folders, self._hints)
 
     async def scan(self) -> ScanResult:
         """Return the models on this disk as they are from now on. Calls that overlap share a run.
@@ -127,7 +130,7 @@ class Library:
         for warning in [w for w in result.warnings if w not in self._told]:
             _log.warning("model scan: %s", warning)
         self._told = set(result.warnings)
-        self.places = result.places
+        self.places, self._hints = result.places, result.hints
         await asyncio.to_thread(remember, output)
         return result
 

@@ -1,68 +1,87 @@
-"""Tells whether anything in the folders of models has changed, by a look at a few dates each."""
+"""Tells whether anything in the folders of models has changed, by dates and by sizes of weights."""
 
 import os
 from collections.abc import Iterable
 
 _MAX_DEPTH = 3
 _MAX_FOLDERS = 5_000
+# A cut or rewritten file leaves its folder's date as it is, so these are looked at themselves.
+_WEIGHTS = ".safetensors"
+_TELLING = (_WEIGHTS, "config.json")
+
+_Mark = tuple[str, int, int]
+"""Path, date in nanoseconds and bytes."""
+_Inside = tuple[_Mark, list[str], list[str]]
+"""A folder's mark, then the folders and the telling files in it."""
 
 
 class Watch:
     """Remembers dates. `look` blocks 5 ms for 500 models, and belongs into a thread."""
 
     def __init__(self) -> None:
-        self._below: dict[str, tuple[int, list[str]]] = {}
-        """Folder to its date and the folders in it, which are the same while the date is."""
+        self._below: dict[str, _Inside] = {}
+        """What is in a folder, which is the same while its date is."""
 
-    def look(self, cache: str, folders: Iterable[str]) -> int:
-        """Return a number that is another one after a change."""
+    def look(self, cache: str, folders: Iterable[str], others: Iterable[str] = ()) -> int:
+        """Return a number that is another one after a change.
+
+        others: paths of which only the date matters, and that they come to be.
+        """
         before, self._below = self._below, {}
-        dates: list[tuple[str, int]] = []
-        for repo in self._folders_in(cache, before):
+        marks = [mark for path in others if (mark := _mark(path))[1]]
+        for repo in self._inside(cache, before)[1]:
             if os.path.basename(repo).startswith("models--"):  # noqa: PTH119 - texts are quicker
-                self._look_at_repo(repo, before, dates)
+                marks.append(_mark(f"{repo}/refs/main"))
+                for snapshot in self._inside(f"{repo}/snapshots", before)[1]:
+                    mark, _, files = self._inside(snapshot, before)
+                    marks.append(mark)
+                    # What the other links stand for never changes, and each look costs.
+                    marks += [_mark(file) for file in files if file.endswith(_WEIGHTS)]
         for folder in folders:
-            self._look_below(folder, before, dates)
-        return hash(tuple(dates))
+            self._look_below(folder, before, marks)
+        return hash(tuple(marks))
 
-    def _look_at_repo(
-        self, repo: str, before: dict[str, tuple[int, list[str]]], dates: list[tuple[str, int]]
-    ) -> None:
-        dates.append((repo, _date(f"{repo}/refs/main")))
-        snapshots = self._folders_in(f"{repo}/snapshots", before)
-        dates += [(snapshot, _date(snapshot)) for snapshot in snapshots]
-
-    def _look_below(
-        self, root: str, before: dict[str, tuple[int, list[str]]], dates: list[tuple[str, int]]
-    ) -> None:
-        waiting = [(root, 0)]
-        while waiting and len(dates) < _MAX_FOLDERS:
+    def _look_below(self, root: str, before: dict[str, _Inside], marks: list[_Mark]) -> None:
+        waiting, seen = [(root, 0)], 0
+        while waiting and seen < _MAX_FOLDERS:
             folder, depth = waiting.pop()
-            inside = self._folders_in(folder, before)
-            dates.append((folder, self._below[folder][0]))
+            seen += 1
+            mark, folders, files = self._inside(folder, before)
+            marks += [mark, *map(_mark, files)]
             if depth < _MAX_DEPTH:
-                waiting += [(below, depth + 1) for below in inside]
+                waiting += [(below, depth + 1) for below in folders]
 
-    def _folders_in(self, folder: str, before: dict[str, tuple[int, list[str]]]) -> list[str]:
-        date = _date(folder)
+    def _inside(self, folder: str, before: dict[str, _Inside]) -> _Inside:
+        mark = _mark(folder)
         known = before.get(folder)
-        if known is None or known[0] != date:
-            known = (date, _list(folder))
+        if known is None or known[0] != mark:
+            known = (mark, *_list(folder))
         self._below[folder] = known
-        return known[1]
+        return known
 
 
-def _date(path: str) -> int:
-    """Return when a file or folder was changed, 0 where there is none."""
+def _mark(path: str) -> _Mark:
+    """Return the mark of a file or folder, zeros where there is none."""
     try:
-        return os.stat(path).st_mtime_ns  # noqa: PTH116 - texts are quicker
+        status = os.stat(path)  # noqa: PTH116 - texts are quicker
     except (OSError, ValueError):
-        return 0
+        return path, 0, 0
+    return path, status.st_mtime_ns, status.st_size
 
 
-def _list(folder: str) -> list[str]:
+def _list(folder: str) -> tuple[list[str], list[str]]:
+    """Return the folders and the telling files in a folder."""
+    folders: list[str] = []
+    files: list[str] = []
     try:
         with os.scandir(folder) as entries:
-            return sorted(e.path for e in entries if not e.name.startswith(".") and e.is_dir())
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.name.endswith(_TELLING):
+                    files.append(entry.path)
+                elif entry.is_dir():
+                    folders.append(entry.path)
     except (OSError, ValueError):
-        return []
+        return [], []
+    return sorted(folders), sorted(files)

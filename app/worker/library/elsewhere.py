@@ -2,36 +2,54 @@
 
 from pathlib import Path
 
+import msgspec
+
 from app.worker.files import UnreadableError, read_table, read_text, table, texts
 
 _MAX_BYTES = 1_000_000
 
 
-def other_libraries(home: Path) -> dict[str, list[Path]]:
-    """Return name of the program to its folders of models, those only that are there."""
-    found = {"LM Studio": _lm_studio(home), "oMLX": _omlx(home)}
-    there = {name: [f for f in folders if _is_folder(f)] for name, folders in found.items()}
-    return {name: folders for name, folders in there.items() if folders}
+class Elsewhere(msgspec.Struct, frozen=True):
+    """The libraries of other programs."""
+
+    folders: dict[str, list[Path]]
+    """Name of the program to its folders of models, those only that are there."""
+    hints: list[Path]
+    """What to look at for a change of `folders`: files that name one, and what is not there yet."""
 
 
-def _lm_studio(home: Path) -> list[Path]:
+def other_libraries(home: Path) -> Elsewhere:
+    """Return where other programs of this user keep models."""
+    found: dict[str, list[Path]] = {}
+    hints: list[Path] = []
+    for name, look in {"LM Studio": _lm_studio, "oMLX": _omlx}.items():
+        folders, decisive = look(home)
+        there = [folder for folder in folders if _is_folder(folder)]
+        if there:
+            found[name] = there
+        hints += decisive + [folder for folder in folders if folder not in there]
+    return Elsewhere(found, hints)
+
+
+def _lm_studio(home: Path) -> tuple[list[Path], list[Path]]:
     """By the rules of LM Studio's own look-up; `downloadsFolder` is a library that was moved."""
-    place = home / ".cache" / "lm-studio"
-    if not _is_folder(place):
-        place = home / ".lmstudio"
-    pointed = _line(home / ".lmstudio-home-pointer")
+    old, pointer = home / ".cache" / "lm-studio", home / ".lmstudio-home-pointer"
+    place = old if _is_folder(old) else home / ".lmstudio"
+    hints = [pointer] if place is old else [pointer, old]
+    pointed = _line(pointer)
     if pointed:
         place = _expanded(pointed, home)
-    moved = _table(place / "settings.json").get("downloadsFolder")
-    if isinstance(moved, str) and moved:
-        return [_expanded(moved, home)]
-    return [place / "models"]
+    settings = place / "settings.json"
+    moved = _table(settings).get("downloadsFolder")
+    folder = _expanded(moved, home) if isinstance(moved, str) and moved else place / "models"
+    return [folder], [*hints, settings]
 
 
-def _omlx(home: Path) -> list[Path]:
-    settings = table(_table(home / ".omlx" / "settings.json").get("model"))
-    named = texts(settings.get("model_dirs"))
-    return [_expanded(text, home) for text in named if text] or [home / ".omlx" / "models"]
+def _omlx(home: Path) -> tuple[list[Path], list[Path]]:
+    settings = home / ".omlx" / "settings.json"
+    named = texts(table(_table(settings).get("model")).get("model_dirs"))
+    folders = [_expanded(text, home) for text in named if text] or [home / ".omlx" / "models"]
+    return folders, [settings]
 
 
 def _line(path: Path) -> str:
