@@ -11,11 +11,12 @@ from typing import Any
 
 import psutil
 import pytest
-from engine_kit import DEADLINE_S, Answer, RunningEngine, environment, running_engine
+from engine_kit import DEADLINE_S, Answer, RunningEngine, environment, running_engine, until
 from hub import Fault, StandInHub, rate_limited, tiny_llama
 from hub.demo import add_demo_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_kit import make_hub_repo, model_files
 
 from app import paths
 from app.wire.errors import AppError
@@ -269,6 +270,25 @@ def test_fit_of_local_model_is_told(engine: RunningEngine) -> None:
         assert (found.verdict, found.context) == (Verdict.FITS, 1024)
         with pytest.raises(AppError, match="There is no model"):
             api.model_fit("nobody/nothing")
+
+
+@pytest.mark.parametrize(
+    ("files", "verdict", "sentence"),
+    [
+        ({"model.safetensors": b"cut"}, Verdict.UNKNOWN, "Its file model.safetensors is"),
+        ({"config.json": b'{"model_type": "llama9"}'}, Verdict.UNSUPPORTED, "does not support"),
+    ],
+)
+def test_fit_of_damaged_model_is_not_called_unsupported(
+    homes: Path, files: dict[str, bytes], verdict: Verdict, sentence: str
+) -> None:
+    with running_engine(homes) as engine, engine.api() as api:
+        make_hub_repo(engine.home / "hf" / "hub", "a/one", model_files() | files)
+        api.scan_models()
+        until(lambda: [m for m in api.models() if m.id == "a/one"])
+        found = api.model_fit("a/one")
+        assert found.verdict is verdict
+        assert sentence in found.sentence
 
 
 def test_worker_that_dies_is_started_again(homes: Path, hub: StandInHub) -> None:

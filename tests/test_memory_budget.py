@@ -406,7 +406,7 @@ def test_start_of_a_missing_model_beside_others_fails_with_its_reason() -> None:
         assert s.state("next") is ServerState.FAILED
         assert s.state("old") is ServerState.READY
         plan = await s.plan("next")
-        assert (plan.verdict, plan.needed_bytes) == (Verdict.UNSUPPORTED, None)
+        assert (plan.verdict, plan.needed_bytes) == (Verdict.UNKNOWN, None)
         assert "not on this disk" in plan.sentence
 
     run(scenario)

@@ -362,9 +362,55 @@ def test_scan_imports_neither_mlx_nor_mlx_lm(tmp_path: Path) -> None:
 def test_missing_tokenizer_is_a_problem(tmp_path: Path) -> None:
     files = model_files()
     del files["tokenizer.json"]
-    assert "no tokenizer" in (described(tmp_path, files).problem or "")
+    problem = "It has no tokenizer. Add its tokenizer.json or tokenizer.model to the folder."
+    assert described(tmp_path, files).problem == problem
     files["tokenizer.model"] = b"x"
     assert described(tmp_path, files).problem is None
+
+
+def test_tokenizer_that_a_download_lacks_is_told_apart_from_one_that_is_nowhere(
+    tmp_path: Path,
+) -> None:
+    files = model_files()
+    del files["tokenizer.json"]
+    repo = make_hub_repo(tmp_path, ID, files)
+    (model,) = scan(tmp_path).models
+    assert model.problem is not None
+    assert model.problem.startswith("The repository has no tokenizer")
+    assert "Download" not in model.problem
+    trees = make_folder(
+        repo / "trees", {f"{'a' * 40}.json": b'{"files": {"tokenizer.json": {"size": 2}}}'}
+    )
+    (model,) = scan(tmp_path).models
+    assert model.problem == (
+        "The download is not complete: the tokenizer is missing. Download the model again."
+    )
+    (trees / f"{'a' * 40}.json").write_text("[")
+    assert "The repository has" in (scan(tmp_path).models[0].problem or "")
+
+
+@pytest.mark.parametrize(
+    ("files", "plain"),
+    [
+        ({"config.json": b"{"}, "Its config.json is not valid JSON. Replace the file."),
+        ({INDEX: b"{"}, f"Its {INDEX} is not valid JSON. Replace the file."),
+        (
+            {"model.safetensors": b"x"},
+            "Its file model.safetensors is not a safetensors file. Replace the file.",
+        ),
+        (
+            {INDEX: b'{"weight_map": {"a": "model-2.safetensors"}}'},
+            "1 of 1 weight files are missing in its folder. Add them.",
+        ),
+    ],
+)
+def test_problem_names_what_mends_it_where_the_model_is(
+    tmp_path: Path, files: dict[str, bytes], plain: str
+) -> None:
+    assert described(tmp_path, model_files() | files).problem == plain
+    found = hub_model(tmp_path / "hub", model_files() | files)
+    assert (found.problem or "").endswith(" Download the model again.")
+    assert found.supported
 
 
 def test_weights_that_mlx_does_not_load_are_a_problem(tmp_path: Path) -> None:

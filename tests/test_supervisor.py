@@ -693,7 +693,8 @@ def test_model_is_found_by_folder_hub_id_or_list(tmp_path: Path) -> None:
         ("FOLDER/empty", ErrorCode.MODEL_BROKEN),
         ("FOLDER/no-weights", ErrorCode.MODEL_BROKEN),
         ("~nobody-by-this-name/m", ErrorCode.MODEL_MISSING),
-        ("bad", ErrorCode.MODEL_UNSUPPORTED),
+        ("strange", ErrorCode.MODEL_UNSUPPORTED),
+        ("cut", ErrorCode.MODEL_BROKEN),
     ],
 )
 def test_model_that_cannot_be_served_is_refused_in_words(
@@ -701,11 +702,12 @@ def test_model_that_cannot_be_served_is_refused_in_words(
 ) -> None:
     make_folder(tmp_path / "empty", {})
     make_folder(tmp_path / "no-weights", {"config.json": b"{}"})
-    bad = Model("bad", "bad", "", ModelSource.FOLDER, "/x", 1, problem="It needs a GPU.")
+    cut = Model("cut", "cut", "", ModelSource.FOLDER, "/x", 1, problem="It is cut. Get another.")
+    strange = msgspec.structs.replace(cut, supported=False)
     with pytest.raises(AppError) as refused:
-        resolve(model.replace("FOLDER", str(tmp_path)), tmp_path, bad=bad)
+        resolve(model.replace("FOLDER", str(tmp_path)), tmp_path, cut=cut, strange=strange)
     assert refused.value.code is code
-    assert refused.value.hint or code is ErrorCode.MODEL_UNSUPPORTED
+    assert refused.value.hint or cut.problem in refused.value.message
 
 
 def test_loading_of_a_large_model_tells_how_far_it_is() -> None:

@@ -86,7 +86,8 @@ class Hub:
         if model is None:
             raise AppError(f"There is no model “{model_id}”.", code=ErrorCode.NOT_FOUND)
         if model.problem is not None:
-            return self._fit(None, context, supported=False, reason=model.problem)
+            # What is damaged, or on no disk now, may well be supported: only its size is not known.
+            return self._fit(None, context, supported=model.supported, reason=model.problem)
         shape = await self.shape(Path(model.path))
         return msgspec.structs.replace(self._fit(shape, context), shape=shape)
 

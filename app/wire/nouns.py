@@ -168,6 +168,8 @@ class Model(msgspec.Struct, frozen=True):
     """Short words for chips: vision, tools, embedding."""
     problem: str | None = None
     """Why it cannot be served, in words; None when it can."""
+    supported: bool = True
+    """False when the problem is that the installed mlx-lm does not know its architecture."""
     modified_at: float = 0.0
     locations: tuple[str, ...] = ()
     """Every folder that holds these weights; the first is `path`."""

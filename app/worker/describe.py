@@ -22,6 +22,7 @@ from app.worker.files import (
 from app.worker.hub.formula import cache_shape
 from app.worker.safetensors import Tensor, count_parameters, precision, read_header
 
+_DOWNLOAD = "Download the model again."
 INDEX = "model.safetensors.index.json"
 _MAX_CONFIG_BYTES = 4_000_000
 # A mixture of many experts names some hundred thousand tensors in its index.
@@ -51,6 +52,7 @@ class Description(msgspec.Struct, frozen=True):
     context_length: int | None = None
     tags: tuple[str, ...] = ()
     problem: str | None = None
+    supported: bool = True
     shape: ModelShape | None = None
 
 
@@ -70,33 +72,36 @@ def is_weights(name: str) -> bool:
 
 
 def describe(
-    folder: Path, files: Mapping[str, int], *, has_partial_files: bool = False
+    folder: Path, files: Mapping[str, int], *, is_snapshot: bool, has_partial_files: bool = False
 ) -> Description:
     """Return what the `files` (name to bytes) of a model's folder say. Never raises for content.
 
+    is_snapshot: it is one of a repository in the hub's cache, so a download can mend it.
     has_partial_files: the download left unfinished files. They are a problem only together with
     something missing; an older try leaves them for ever.
     """
     try:
         config = read_table(f"{folder}/config.json", limit_bytes=_MAX_CONFIG_BYTES)
     except UnreadableError as error:
-        return Description(problem=f"Its config.json {error}. Download the model again.")
+        return Description(problem=f"Its config.json {error}. {_remedy(is_snapshot)}")
     family = config.get("model_type")
-    tensors, damage = _read_weights(folder, files)
-    missing = _missing_files(folder, files, has_partial_files=has_partial_files)
-    problem = missing or damage or _unsupported(config) or _no_tokenizer(files)
+    tensors, broken = _read_weights(folder, files)
+    damage = _missing_files(folder, files, is_snapshot, has_partial_files=has_partial_files)
+    if broken and not damage:
+        damage = f"{broken} {_remedy(is_snapshot)}"
+    unsupported = None if damage else _unsupported(config)
+    problem = damage or unsupported or _no_tokenizer(folder, files, is_snapshot)
     bits, by_layer = _bits(config)
     length = _context_length(config)
     weights = sum(size for name, size in files.items() if is_weights(name))
     return Description(
         quantization=_quantization(config, tensors),
-        parameters=None
-        if missing or damage
-        else count_parameters(tensors, bits=bits, bits_by_layer=by_layer),
+        parameters=None if damage else count_parameters(tensors, bits=bits, bits_by_layer=by_layer),
         family=clean(family) if isinstance(family, str) else None,
         context_length=length,
         tags=_tags(folder, files, config),
         problem=problem,
+        supported=unsupported is None,
         shape=None if problem else ModelShape(weights or None, cache_shape(config), length),
     )
 
@@ -111,7 +116,7 @@ def _read_weights(folder: Path, files: Mapping[str, int]) -> tuple[dict[str, Ten
         try:
             tensors |= read_header(f"{folder}/{name}", files[name])
         except UnreadableError as error:
-            problem = problem or f"Its file {clean(name)} {error}. Download the model again."
+            problem = problem or f"Its file {clean(name)} {error}."
     return tensors, problem
 
 
@@ -131,21 +136,27 @@ def wanted_weights(folder: Path, files: Mapping[str, int]) -> set[str]:
     return wanted
 
 
+def _remedy(is_snapshot: bool) -> str:
+    return _DOWNLOAD if is_snapshot else "Replace the file."
+
+
 def _missing_files(
-    folder: Path, files: Mapping[str, int], *, has_partial_files: bool
+    folder: Path, files: Mapping[str, int], is_snapshot: bool, *, has_partial_files: bool
 ) -> str | None:
-    """Return a sentence if the download is not complete."""
+    """Return a sentence if not all files are there."""
     weights = [name for name in files if is_weights(name)]
     try:
         wanted = wanted_weights(folder, files)
     except UnreadableError as error:
-        return f"Its {INDEX} {error}. Download the model again."
+        return f"Its {INDEX} {error}. {_remedy(is_snapshot)}"
     absent = wanted - files.keys()
     if absent:
         count = f"{len(absent)} of {len(wanted)} weight files are missing"
-        return f"The download is not complete: {count}. Download the model again."
-    if has_partial_files and (not weights or _no_tokenizer(files)):
-        return "The download is not complete. Download the model again."
+        if is_snapshot:
+            return f"The download is not complete: {count}. {_DOWNLOAD}"
+        return f"{count} in its folder. Add them."
+    if has_partial_files and (not weights or not _has_tokenizer(files)):
+        return f"The download is not complete. {_DOWNLOAD}"
     if not weights:
         return "It has no weights under the names that MLX loads (model*.safetensors)."
     return None
@@ -164,10 +175,32 @@ def _unsupported(config: Table) -> str | None:
     return f"The installed mlx-lm does not support the architecture {clean(family)}."
 
 
-def _no_tokenizer(files: Mapping[str, int]) -> str | None:
-    if any(size > 0 and any(fnmatch(n, t) for t in _TOKENIZERS) for n, size in files.items()):
+def _has_tokenizer(files: Mapping[str, int]) -> bool:
+    return any(size > 0 and _is_tokenizer(name) for name, size in files.items())
+
+
+def _is_tokenizer(name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in _TOKENIZERS)
+
+
+def _no_tokenizer(folder: Path, files: Mapping[str, int], is_snapshot: bool) -> str | None:
+    if _has_tokenizer(files):
         return None
-    return "It has no tokenizer (tokenizer.json or tokenizer.model). Download the model again."
+    if not is_snapshot:
+        return "It has no tokenizer. Add its tokenizer.json or tokenizer.model to the folder."
+    if any(map(_is_tokenizer, [*files, *_listed(folder)])):
+        return f"The download is not complete: the tokenizer is missing. {_DOWNLOAD}"
+    # A download fetches every tokenizer that there is.
+    return "The repository has no tokenizer (tokenizer.json or tokenizer.model) that mlx-lm needs."
+
+
+def _listed(snapshot: Path) -> Table:
+    """Return the files of a repository as the hub's library has kept its list of them."""
+    place = f"{snapshot.parent.parent}/trees/{snapshot.name}.json"
+    try:
+        return table(read_table(place, limit_bytes=_MAX_INDEX_BYTES).get("files"))
+    except UnreadableError:
+        return {}
 
 
 def _quantization_table(config: Table) -> Table:

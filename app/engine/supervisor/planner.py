@@ -12,7 +12,7 @@ from app.engine.hub import Hub
 from app.engine.memory import Memory
 from app.engine.supervisor import preflight
 from app.engine.supervisor.victims import fewest
-from app.wire.errors import AppError
+from app.wire.errors import AppError, ErrorCode
 from app.wire.fit import FITS_PERCENT, fit, needed_bytes, runtime_bytes
 from app.wire.hub import Fit, Verdict
 from app.wire.nouns import Profile
@@ -68,7 +68,9 @@ class Planner:
         try:
             shape = await self.shape(profile)
         except AppError as error:
-            return StartPlan(profile.id, Verdict.UNSUPPORTED, error.message, context or 0)
+            is_unsupported = error.code is ErrorCode.MODEL_UNSUPPORTED
+            verdict = Verdict.UNSUPPORTED if is_unsupported else Verdict.UNKNOWN
+            return StartPlan(profile.id, verdict, error.message, context or 0)
         held = {name: size for name, size in self.memory.held().items() if name != profile.id}
         foreign = self.memory.foreign_bytes()
         found = self.fit(shape, sum(held.values()) + foreign, context)

@@ -44,9 +44,8 @@ def resolve_model(model: str, models: Mapping[str, Model], cache: Path) -> Path:
     known = models.get(model)
     if known is not None:
         if known.problem is not None:
-            raise AppError(
-                f"{model} cannot be served: {known.problem}", code=ErrorCode.MODEL_UNSUPPORTED
-            )
+            code = ErrorCode.MODEL_BROKEN if known.supported else ErrorCode.MODEL_UNSUPPORTED
+            raise AppError(f"{model} cannot be served: {known.problem}", code=code)
         return Path(known.path)
     if model == "demo":
         return paths.demo_model()

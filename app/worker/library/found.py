@@ -56,11 +56,15 @@ def find(
     return Found(model, files, folder)
 
 
-def read_model(folder: str, listing: Listing, *, has_partial_files: bool = False) -> Seen | None:
+def read_model(
+    folder: str, listing: Listing, *, is_snapshot: bool = False, has_partial_files: bool = False
+) -> Seen | None:
     """Return what the files in a folder say, None if they are no model."""
     if not is_model(listing.files, has_partial_files=has_partial_files) or not is_sendable(folder):
         return None
-    described = describe(Path(folder), listing.files, has_partial_files=has_partial_files)
+    described = describe(
+        Path(folder), listing.files, is_snapshot=is_snapshot, has_partial_files=has_partial_files
+    )
     model = Model(
         id="", name="", author="", source=ModelSource.FOLDER, path=folder,
         size_bytes=listing.size_bytes, modified_at=listing.modified_at,

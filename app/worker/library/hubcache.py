@@ -71,7 +71,9 @@ def hub_model(repo: str, memory: Memory, *, source: ModelSource) -> Found | None
     names = Names(repo_id if source is ModelSource.HUB else folder, author, name, source)
     return find(
         folder, stamp, names, memory,
-        lambda: read_model(folder, list_folder(folder), has_partial_files=has_partial_files),
+        lambda: read_model(
+            folder, list_folder(folder), is_snapshot=True, has_partial_files=has_partial_files
+        ),
     )  # fmt: skip
 
 
