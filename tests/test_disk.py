@@ -163,9 +163,7 @@ def test_check_names_damaged_and_missing_files_and_a_download_mends_them(
         assert check is not None
         assert check.state is CheckState.DAMAGED
         assert check.damaged == ("model-00002-of-00002.safetensors",)
-        assert check.text == (
-            "model-00002-of-00002.safetensors is damaged. Download the model again"
-        )
+        assert check.text == ("model-00002-of-00002.safetensors is damaged. Repair the model")
         blob(engine, "tokenizer.json").unlink()
         check = checked(engine, ID).check
         assert check is not None
@@ -176,6 +174,53 @@ def test_check_names_damaged_and_missing_files_and_a_download_mends_them(
         check = model_of(engine, ID).check
         assert check is not None
         assert check.text == "All 5 files are intact"
+
+
+def test_damage_keeps_a_model_from_being_served_until_it_is_mended(
+    standin: StandInHub, homes: Path
+) -> None:
+    standin.add_model(ID, DEMO_FILES)
+    problem = "model.safetensors is damaged. Repair the model."
+    with engine_for(standin, homes) as engine, engine.api() as api:
+        api.add_download(DownloadRequest(ID))
+        finish(engine)
+        before = model_of(engine, ID)
+        assert before.problem is None
+        spoil(blob(engine, "model.safetensors"))
+        assert checked(engine, ID).problem == problem
+        assert api.model_fit(ID).sentence == problem
+        profile = api.create_profile(ProfileDraft("Damaged", ID))
+        api.start_server(profile.id)
+        failure = engine.settle(profile.id).failure
+        assert failure is not None
+        assert problem in failure.message
+        # A look at the disk sees nothing but another date.
+        api.scan_models()
+        until(lambda: model_of(engine, ID).modified_at > before.modified_at)
+        assert model_of(engine, ID).problem == problem
+        api.verify_model(ID)
+        assert model_of(engine, ID).problem == problem
+        home = engine.home
+    with engine_for(standin, homes, home=home) as engine, engine.api() as api:
+        api.scan_models()
+        assert model_of(engine, ID).problem == problem
+        api.add_download(DownloadRequest(ID, verify=True))
+        until(lambda: not api.downloads())
+        assert model_of(engine, ID).problem is None
+    with engine_for(standin, homes, home=home) as engine:
+        assert model_of(engine, ID).problem is None
+
+
+def test_damage_that_no_server_reads_is_no_problem(homes: Path) -> None:
+    with running_engine(homes) as engine:
+        files = model_files() | {"README.md": b"Hello"}
+        repo = make_hub_repo(cache_of(engine), ID, files)
+        (repo / "snapshots" / COMMIT / "README.md").write_text("Hallo")
+        model_of(engine, ID)
+        found = checked(engine, ID)
+        assert found.check is not None
+        assert found.check.damaged == ("README.md",)
+        assert found.problem is None
 
 
 def test_check_of_what_is_not_there_or_being_downloaded_is_refused(

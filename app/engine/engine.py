@@ -182,7 +182,8 @@ class Engine:
         )
         await self._ports.follow(time.monotonic())
         self._access.on_change = self._apply_access
-        self._show_models(await asyncio.to_thread(self._library.last))
+        last = await asyncio.to_thread(self._library.last)
+        self._show_models(await self._downloads.disk.open(last))
         await self._downloads.open()
         self._troubles.tell(*self._settings.problems, self._access.problem, self._downloads.problem)
         self._troubles.tell(self._history.problem, is_logged=True)

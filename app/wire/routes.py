@@ -117,7 +117,8 @@ ROUTES: tuple[Route, ...] = (
         "POST",
         "/api/models/{id:path}/verify",
         "Compare a model's files with their checksums; answers 202 at once, and `check` of the "
-        "model tells how far it is and what it found.",
+        "model tells how far it is and what it found. Damage is its `problem` until it is "
+        "mended.",
     ),
     Route(
         "stop_verify",

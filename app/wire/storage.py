@@ -86,6 +86,9 @@ class CheckEnd(msgspec.Struct, frozen=True, tag="end", tag_field="event"):
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     """Weights without a checksum to compare them with."""
+    size_bytes: int = 0
+    """Of all files, and the newest time of one, as they were when the check began."""
+    modified_at: float = 0.0
 
 
 CheckEvent = CheckProgress | CheckEnd

@@ -33,6 +33,7 @@ class _File(msgspec.Struct, frozen=True):
 
 def verify(folders: list[Path], emit: Callable[[CheckEvent], None]) -> CheckEnd:
     """Check every file in the folders of one model. Blocks for as long as the disk takes."""
+    before = list_folder(str(folders[0]))
     files, missing, unknown = _collect(folders)
     total = sum(file.size for file in files)
     done = 0
@@ -49,7 +50,10 @@ def verify(folders: list[Path], emit: Callable[[CheckEvent], None]) -> CheckEnd:
 
         if not _is_right(file, tell):
             damaged.append(file.name)
-    return CheckEnd(total, len(files), tuple(damaged), tuple(missing), tuple(unknown))
+    return CheckEnd(
+        total, len(files), tuple(damaged), tuple(missing), tuple(unknown),
+        before.size_bytes, before.modified_at,
+    )  # fmt: skip
 
 
 def run(folders: list[Path]) -> None:

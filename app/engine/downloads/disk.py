@@ -28,6 +28,11 @@ class Disk:
         self.places: tuple[Place, ...] = ()
         """Where the last scan looked."""
 
+    async def open(self, models: list[Model]) -> list[Model]:
+        """Return models of an earlier scan with what is known of them."""
+        await self._checks.open()
+        return [self._checks.applied(model) for model in models]
+
     async def close(self) -> None:
         """End what is under way."""
         await self._checks.close()

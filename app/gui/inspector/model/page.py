@@ -165,7 +165,10 @@ class ModelPage(InspectorPage):
         subject, hub = self._subject, self._subject.hub
         self._note_wish = None
         check = subject.model.check if subject.model is not None else None
-        self.problem.say((subject.model.problem or "") if subject.model is not None else "")
+        problem = (subject.model.problem or "") if subject.model is not None else ""
+        # What a check has found stands below, with its button.
+        is_told = check is not None and check.state is CheckState.DAMAGED
+        self.problem.say("" if is_told else problem)
         is_gated = hub is not None and hub.gated and subject.model is None
         gate = self.tr("Its authors want to be asked for access before a download.")
         self.gate.say(gate if is_gated else "", button=self.tr("Ask for access"))
