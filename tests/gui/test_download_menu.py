@@ -190,11 +190,11 @@ def test_rows_follow_the_queue_and_the_choice_stays_on_its_download(desk: Desk) 
     assert resets == []
 
 
-def test_paused_download_keeps_its_row_while_others_move_around_it(desk: Desk) -> None:
+def test_paused_download_stands_below_the_queue_while_others_move(desk: Desk) -> None:
     paused = download("B", state=DownloadState.PAUSED)
     desk.put(download("A", 1), paused, download("C", 2), download("D", 3))
     desk.put(download("A", 3), paused, download("C", 1), download("D", 2))
-    assert desk.names() == ["C", "B", "D", "A"]
+    assert desk.names() == ["C", "D", "A", "B"]
 
 
 def test_download_that_is_moved_to_the_end_stays_in_view(desk: Desk) -> None:

@@ -1,9 +1,12 @@
 """Downloads in the models panel, with a mirror that the test writes."""
 
+from collections.abc import Callable
+
 import pytest
-from PySide6.QtCore import QAbstractItemModel, QPoint, Qt
+from PySide6.QtCore import QAbstractItemModel, QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QEnterEvent
 from PySide6.QtTest import QAbstractItemModelTester
-from PySide6.QtWidgets import QStyleOptionViewItem
+from PySide6.QtWidgets import QApplication, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
 from app.gui.delegates.download_tile import DownloadAction
@@ -28,9 +31,9 @@ def model(number: int) -> Model:
 def download(number: int, **fields: object) -> Download:
     known = {
         "total_bytes": 17 * GB, "done_bytes": 10 * GB, "bytes_per_s": 48.2e6, "eta_s": 140.0,
-        "added_at": float(number), **fields,
+        "added_at": float(number), "state": DownloadState.DOWNLOADING, **fields,
     }  # fmt: skip
-    return Download(model(number).id, DownloadState.DOWNLOADING, **known)  # type: ignore[arg-type]
+    return Download(model(number).id, **known)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -140,8 +143,69 @@ def test_keyboard_goes_from_the_downloads_to_the_list_by_tab_and_at_their_end(
 
 def test_strip_is_at_most_three_tiles_high(panel: ModelsPanel, mirror: Mirror) -> None:
     put(mirror, *(download(n) for n in range(7)))
-    assert panel.downloads.height() == 3 * 92
+    assert panel.downloads.view.height() == 3 * 92
     assert panel.downloads.view.verticalScrollBar().maximum() > 0
+    assert panel.downloads.more.text() == "4 more"
+
+
+def stopped(number: int, state: DownloadState = DownloadState.PAUSED) -> Download:
+    return download(number, bytes_per_s=None, eta_s=None, state=state)
+
+
+def tiles_in_sight(panel: ModelsPanel) -> list[str]:
+    view = panel.downloads.view
+    view.grab()
+    return [view.model().index(row, 0).data() for row in view.visible_rows()]
+
+
+@pytest.mark.parametrize("number", [40, 4999])
+@pytest.mark.parametrize("height", [500, 860])
+@pytest.mark.parametrize("others", [stopped, download])
+def test_models_02_new_download_is_in_sight_beside_many_others(
+    mirror: Mirror, qtbot: QtBot, number: int, height: int, others: Callable[[int], Download]
+) -> None:
+    mirror.models = {m.id: m for m in (model(n) for n in range(5000))}
+    panel = ModelsPanel(mirror)
+    qtbot.addWidget(panel)
+    panel.resize(400, height)
+    panel.show()
+    qtbot.waitExposed(panel)
+    before = [others(n) for n in range(6)]
+    put(mirror, *before)
+    panel.search.setText("no model has this name")
+    new = download(number, state=DownloadState.QUEUED, place=9, added_at=1e9)
+    put(mirror, *before, new)
+    assert new.id in tiles_in_sight(panel)
+    assert panel.downloads.more.isVisible()
+    panel.search.clear()
+    assert new.id not in shown(panel.view.model())
+
+
+def test_stopped_downloads_go_below_the_others_but_not_under_the_pointer(
+    panel: ModelsPanel, mirror: Mirror
+) -> None:
+    put(mirror, download(1), download(2), download(3))
+    view = panel.downloads.view
+    place = QPointF(view.rect().center())
+    QApplication.sendEvent(view, QEnterEvent(place, place, place))
+    put(mirror, stopped(1), download(2), download(3))
+    assert tiles_in_sight(panel) == [model(n).id for n in (1, 2, 3)]
+    QApplication.sendEvent(view, QEvent(QEvent.Type.Leave))
+    QApplication.sendEvent(view.viewport(), QEvent(QEvent.Type.Leave))
+    assert tiles_in_sight(panel) == [model(n).id for n in (2, 3, 1)]
+
+
+def test_stopped_downloads_leave_half_of_a_low_window_to_the_list(
+    panel: ModelsPanel, mirror: Mirror
+) -> None:
+    panel.resize(400, 545)
+    put(mirror, *(stopped(n) for n in range(3)))
+    panel.grab()
+    assert panel.downloads.view.height() == 92
+    assert panel.view.height() > 545 / 2
+    assert panel.downloads.more.text() == "2 more"
+    panel.downloads.more.click()
+    assert tiles_in_sight(panel) == [model(1).id]
 
 
 def test_progress_changes_one_row_and_resets_nothing(
@@ -244,7 +308,8 @@ def test_strip_leaves_room_for_the_list_in_a_low_window(
     def is_laid_out(rows: int) -> bool:
         top = panel.view.mapTo(panel, QPoint()).y()
         is_below = top > panel.downloads.geometry().bottom()
-        return panel.downloads.height() == rows * 92 and is_below and panel.view.height() >= 150
+        is_high = panel.downloads.view.height() == rows * 92
+        return is_high and is_below and panel.view.height() >= 150
 
     for height, rows in ((500, 1), (546, 2), (900, 3)):
         panel.resize(400, height)

@@ -1,4 +1,4 @@
-"""The downloads as rows: those in line in the queue's order; changed by id, never reset."""
+"""The downloads as rows: what moves first, then the queue, then what has stopped; never reset."""
 
 from enum import IntEnum
 from typing import Any
@@ -25,26 +25,32 @@ class DownloadList(QAbstractListModel):
         super().__init__(parent)
         self._rows: list[Download] = []
 
-    def sync(self, downloads: dict[str, Download]) -> None:
-        """Take the mirror's downloads; tells only what differs."""
+    def sync(self, downloads: dict[str, Download], *, holds: bool = False) -> list[str]:
+        """Take the mirror's downloads; tells only what differs, and returns the ids that are new.
+
+        holds: rows stay where they are, but for those in line; a new one still stands above all
+        that have stopped.
+        """
         for row in reversed(range(len(self._rows))):
             if self._rows[row].id not in downloads:
                 self.beginRemoveRows(QModelIndex(), row, row)
                 del self._rows[row]
                 self.endRemoveRows()
-        known = {download.id: row for row, download in enumerate(self._rows)}
-        for download in sorted(downloads.values(), key=lambda d: (d.added_at, d.id)):
-            row = known.get(download.id)
-            if row is None:
-                end = len(self._rows)
-                self.beginInsertRows(QModelIndex(), end, end)
-                self._rows.append(download)
-                self.endInsertRows()
-            elif self._rows[row] != download:
-                self._rows[row] = download
+        for row, before in enumerate(self._rows):
+            if before != downloads[before.id]:
+                self._rows[row] = downloads[before.id]
                 index = self.index(row)
                 self.dataChanged.emit(index, index)
-        self._line_up()
+        known = {download.id for download in self._rows}
+        fresh = sorted((d for d in downloads.values() if d.id not in known), key=_rank)
+        for download in fresh:
+            below = (n for n, other in enumerate(self._rows) if _rank(other) > _rank(download))
+            row = next(below, len(self._rows))
+            self.beginInsertRows(QModelIndex(), row, row)
+            self._rows.insert(row, download)
+            self.endInsertRows()
+        self._arrange(self._lined_up() if holds else sorted(self._rows, key=_rank))
+        return [download.id for download in fresh]
 
     def move_limits(self, download_id: str) -> tuple[bool, bool]:
         """Return whether a download can move up and down in the queue."""
@@ -54,11 +60,13 @@ class DownloadList(QAbstractListModel):
             return False, False
         return places[0] > line[0], places[0] < line[-1]
 
-    def _line_up(self) -> None:
-        """Have those in line share out their rows by their places; no other row moves."""
+    def _lined_up(self) -> list[Download]:
+        """Return the rows with those in line sharing out theirs by their places."""
         waiting = [download for download in self._rows if download.place is not None]
         line = iter(sorted(waiting, key=lambda d: d.place or 0))
-        rows = [download if download.place is None else next(line) for download in self._rows]
+        return [download if download.place is None else next(line) for download in self._rows]
+
+    def _arrange(self, rows: list[Download]) -> None:
         if rows == self._rows:
             return
         self.layoutAboutToBeChanged.emit()
@@ -89,3 +97,8 @@ class DownloadList(QAbstractListModel):
                 return download_text.spoken(download)
             case _:
                 return None
+
+
+def _rank(download: Download) -> tuple[bool, int, float, str]:
+    """Return a sort key: what moves, then those in line by their places, then what has stopped."""
+    return not download.state.is_active, download.place or 0, download.added_at, download.id

@@ -157,6 +157,7 @@ class ModelsPanel(QWidget):
         self.downloads.action_requested.connect(self.download_action_requested)
         self.downloads.open_page_requested.connect(self.open_page_requested)
         self.downloads.about_to_resize.connect(self._anchor.hold)
+        self.downloads.settled.connect(self._anchor.release)
         if self.browse is not None:
             self.browse.about_to_change.connect(self._on_hub_changing)
             self.browse.changed.connect(self._on_hub_changed)
@@ -191,6 +192,7 @@ class ModelsPanel(QWidget):
         hidden = frozenset(self._mirror.downloads)
         if hidden == self._filter.hidden:
             # Only its progress: that is the strip's, and comes twice a second for each download.
+            self._anchor.release()
             return
         self._pending.end(hidden)
         if self._wanted in hidden:
