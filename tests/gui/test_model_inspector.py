@@ -9,13 +9,14 @@ import pytest
 from hub import Fault, StandInHub, SyntheticBlob, tiny_llama
 from hypothesis import given
 from hypothesis import strategies as st
-from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QTextDocument
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from window_kit import START_S, TINY, Desk, Heartbeat, furnish, open_window, wait_until
 
 from app import paths
+from app.gui.dialogs.delete_sheet import DeleteSheet
 from app.gui.dialogs.profile_form import ProfileForm
 from app.gui.inspector.model.page import ModelPage
 from app.gui.main_window import MainWindow
@@ -170,23 +171,6 @@ def fact(page: ModelPage, label: str) -> str:
     found = [f for f in page.facts.facts() if f.label == label]
     assert len(found) == 1, [f.label for f in page.facts.facts()]
     return found[0].text or ", ".join(link.text for link in found[0].links)
-
-
-def answer_question(button: str) -> list[str]:
-    """Press a button of the next question; returns a list that its text will be in."""
-    texts: list[str] = []
-    timer = QTimer(QApplication.instance())
-
-    def look() -> None:
-        box = QApplication.activeModalWidget()
-        if isinstance(box, QMessageBox) and not texts:
-            texts.append(f"{box.text()}\n{box.informativeText()}")
-            next(b for b in box.buttons() if b.text() == button).click()
-            timer.stop()
-
-    timer.timeout.connect(look)
-    timer.start(30)
-    return texts
 
 
 def press_more(desk: Desk, page: ModelPage, text: str) -> None:
@@ -369,12 +353,14 @@ def test_download_is_told_in_place_then_offered_to_run_and_deleted_after_a_quest
     desk_.until(lambda: notice.text == "Runs-4bit is ready")
     assert notice.offers_action
     assert page.buttons.main.text() == "Run"
-    asked = answer_question("Delete")
     press_more(desk_, page, "Delete…")
+    desk_.until(lambda: desk_.has_dialog(DeleteSheet))
+    sheet = desk_.dialog(DeleteSheet)
+    place, does = (label.text() for label in sheet.texts)
+    assert place.endswith("models--mlx-community--Runs-4bit")
+    assert does.startswith("717 KB are free at once")
+    desk_.click(sheet, "Delete")
     desk_.until(lambda: RUNNABLE not in desk_.mirror.models, START_S)
-    assert "Runs-4bit" in asked[0]
-    assert "This frees 717 KB" in asked[0]
-    assert "models--mlx-community--Runs-4bit" in asked[0]
     desk_.until(lambda: "free again" in notice.text)
     assert page.buttons.main.text() == "Download"
 

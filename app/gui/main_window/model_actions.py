@@ -7,24 +7,23 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
 from app.gui import format as fmt
+from app.gui.dialogs.delete_sheet import DeleteSheet, readable
 from app.gui.inspector.model.wishes import ModelWish, Wish
 from app.gui.main_window.arrivals import Arrivals
 from app.gui.main_window.download_actions import DownloadActions
 from app.gui.main_window.inspecting import Inspecting
 from app.gui.main_window.offer import Offer
 from app.gui.main_window.profile_actions import ProfileActions
-from app.gui.main_window.questions import may_delete_model
 from app.gui.main_window.session import Session
 from app.gui.memory import Memory
-from app.gui.models.subject import names, short_place
+from app.gui.models.subject import names
 from app.gui.panels.models_panel import ModelsPanel
 from app.gui.workers.door import Api
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import Download, DownloadRequest
-from app.wire.storage import Removal
+from app.wire.storage import Removal, Removed
 
 _WEB = ("http", "https")
-_MOST_PLACES = 3
 
 
 class ModelActions(QObject):
@@ -133,17 +132,34 @@ class ModelActions(QObject):
     def _ask_to_delete(self, removal: Removal) -> None:
         if (refusal := _refusal(removal)) is not None:
             self.failed.emit(refusal)
-        elif may_delete_model(self._window, removal.name, consequences(removal)):
-            self._session.call("delete-model", lambda api: _delete(api, removal), self._on_deleted)
+            return
 
-    def _on_deleted(self, done: tuple[Removal, int]) -> None:
-        removal, freed = done
-        if all(part.to_trash for part in removal.parts):
-            text = self.tr("{name} is in the trash").format(name=removal.name)
-        else:
-            text = self.tr("{name} is deleted; {size} are free again").format(
-                name=removal.name, size=fmt.file_size(freed)
+        def delete(places: list[str]) -> None:
+            self._session.call(
+                "delete-model", lambda api: _delete(api, removal, places), self._on_deleted
             )
+
+        sheet = DeleteSheet(removal, self._window)
+        sheet.agreed.connect(delete)
+        sheet.open()
+
+    def _on_deleted(self, done: tuple[Removal, dict[str, Removed]]) -> None:
+        removal, parts = done
+        freed = sum(part.freed_bytes for part in parts.values() if not part.to_trash)
+        in_trash = sum(part.freed_bytes for part in parts.values() if part.to_trash)
+        left = [readable(part.path) for part in removal.parts if part.path not in parts]
+        texts = [
+            self.tr("{name} is deleted") if freed else self.tr("{name} is in the trash"),
+            self.tr("{size} are free again") if freed else "",
+            self.tr("{trash} are free when the trash is emptied") if in_trash else "",
+            self.tr("the copy in {place} stays") if left else "",
+        ]
+        text = "; ".join(text for text in texts if text).format(
+            name=removal.name,
+            size=fmt.file_size(freed),
+            trash=fmt.file_size(in_trash),
+            place=names(left),
+        )
         self.offered.emit(Offer(text))
 
     def _on_arrived(self, arrival: tuple[str, bool]) -> None:
@@ -185,26 +201,12 @@ def _refusal(removal: Removal) -> AppError | None:
     return AppError(text, hint=hint, code=ErrorCode.MODEL_IN_USE)
 
 
-def consequences(removal: Removal) -> str:
-    """Return what deleting does: how much goes, from where, and who cannot start without it."""
-    size = fmt.file_size(sum(part.size_bytes for part in removal.parts))
-    if all(part.to_trash for part in removal.parts):
-        lines = [_tr("{size} move to the trash.").format(size=size)]
-    else:
-        text = _tr("This frees {size} at once. It can only be downloaded again.")
-        lines = [text.format(size=size)]
-    lines += ["", *(short_place(part.path) for part in removal.parts[:_MOST_PLACES])]
-    if removal.profiles:
-        text = _tr("Without it, this cannot start: {profiles}.")
-        lines += ["", text.format(profiles=names(removal.profiles))]
-    return "\n".join(lines)
-
-
-def _delete(api: Api, removal: Removal) -> tuple[Removal, int]:
-    """Delete every folder of a model; runs in a worker."""
+def _delete(api: Api, removal: Removal, places: list[str]) -> tuple[Removal, dict[str, Removed]]:
+    """Delete these folders of a model; runs in a worker."""
+    # Who uses it was named in the question.
     is_forced = bool(removal.profiles)
-    freed = sum(
-        api.remove_model(removal.id, location=part.path, force=is_forced).freed_bytes
-        for part in removal.parts
-    )
-    return removal, freed
+    # Its first folder gives a model its id, so that one goes last.
+    return removal, {
+        place: api.remove_model(removal.id, location=place, force=is_forced)
+        for place in reversed(places)
+    }

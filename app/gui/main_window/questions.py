@@ -62,15 +62,7 @@ def may_cancel_download(window: QWidget, name: str, amount: str) -> bool:
     box.setInformativeText(
         _tr("The {amount} that have come are deleted. Pause keeps them.").format(amount=amount)
     )
-    return box.ask(_tr("Delete them"))
-
-
-def may_delete_model(window: QWidget, name: str, consequences: str) -> bool:
-    """Ask whether a model may be deleted from the disk; say what that does."""
-    box = Question(window, _tr("Delete model"), "trash-2")
-    box.setText(_tr("Delete {name} from the disk?").format(name=name))
-    box.setInformativeText(consequences)
-    return box.ask(_tr("Delete"))
+    return box.ask(_tr("Delete them"), is_danger=True)
 
 
 class Question(QMessageBox):
@@ -82,15 +74,18 @@ class Question(QMessageBox):
         scale = window.devicePixelRatioF()
         self.setIconPixmap(icons.pixmap(icon, theme().tokens.acc, _ICON, scale))
 
-    def ask(self, agree: str, *, is_default: bool = True) -> bool:
-        """Show the question and return whether the user agreed. Enter agrees if it is default."""
+    def ask(self, agree: str, *, is_default: bool = True, is_danger: bool = False) -> bool:
+        """Show the question and return whether the user agreed. Enter agrees if it is default.
+
+        is_danger: it cannot be undone; Enter never agrees to that.
+        """
         # Texts of our own: standard buttons bring pictures of another style.
         button = self.addButton(agree, QMessageBox.ButtonRole.AcceptRole)
-        button.setProperty("kind", "primary")
+        button.setProperty("kind", "danger" if is_danger else "primary")
         button.style().unpolish(button)
         button.style().polish(button)
         cancel = self.addButton(_tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
-        self.setDefaultButton(button if is_default else cancel)
+        self.setDefaultButton(button if is_default and not is_danger else cancel)
         self.setEscapeButton(cancel)
         if (layout := self.layout()) is not None:
             layout.setContentsMargins(22, 20, 20, 18)
