@@ -231,6 +231,21 @@ def test_details_of_gated_model_without_access_say_what_is_missing(engine: Runni
     assert found.size_bytes
     assert found.fit is not None
     assert found.fit.verdict is Verdict.UNKNOWN
+    assert found.must_ask
+
+
+def test_gated_model_that_the_token_opens_needs_no_asking_until_the_token_is_gone(
+    home: Path, standin: StandInHub
+) -> None:
+    standin.users["good"] = "tester"
+    standin.add_model("a/b", tiny_llama(hidden=256), gated="manual", granted=["tester"])
+    look = {"order": "describe", "id": "a/b"}
+    (answer,) = worker(home, look, hub=standin, HF_TOKEN="good")
+    found = answer["details"]["model"]
+    assert (found["gated"], found["granted"]) == (True, True)
+    assert found["shape"]["cache"]
+    (answer,) = worker(home, look, hub=standin)
+    assert not answer["details"]["model"]["granted"]
 
 
 def test_details_of_model_without_mlx_weights_are_unsupported(engine: RunningEngine) -> None:

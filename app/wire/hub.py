@@ -84,6 +84,8 @@ class HubModel(msgspec.Struct, frozen=True):
     licence: str | None = None
     gated: bool = False
     """True when its authors want to be asked before a download."""
+    granted: bool = False
+    """True when they have agreed: the token that is in use opens the files of a gated model."""
     supported: bool | None = None
     """Whether the installed mlx-lm can load it; None where that cannot be told."""
     reason: str = ""
@@ -92,6 +94,11 @@ class HubModel(msgspec.Struct, frozen=True):
     """None until the details were looked at."""
     fit: Fit | None = None
     """None until the details were looked at."""
+
+    @property
+    def must_ask(self) -> bool:
+        """True when a download is refused until its authors have been asked."""
+        return self.gated and not self.granted
 
 
 class HubQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,7 +31,7 @@ from app.gui.models.model_rows import Offer, RowKind
 from app.gui.panels import hub_results
 from app.gui.panels.models_panel import ModelsPanel
 from app.wire.errors import AppError, ErrorCode
-from app.wire.hub import HubDetails, HubSort, Verdict
+from app.wire.hub import Fit, HubDetails, HubSort, Verdict
 from app.wire.nouns import Download, DownloadState
 
 LEFT = Qt.MouseButton.LeftButton
@@ -152,6 +152,15 @@ def test_all_shows_installed_first_then_the_hub_under_its_title(qtbot: QtBot) ->
     [
         ({}, Offer.DOWNLOAD, "can be downloaded"),
         ({"gated": True}, Offer.ASK, "access must be asked for"),
+        ({"gated": True, "granted": True}, Offer.DOWNLOAD, "can be downloaded"),
+        (
+            {
+                "gated": True,
+                "fit": Fit(Verdict.UNKNOWN, "weights 1.0 = 1.0 of 9.0 GB", 0, weights_bytes=2**30),
+            },
+            Offer.ASK,
+            "may fit, access must be asked for",
+        ),
         ({"supported": False, "reason": "No llama9."}, Offer.NOTHING, "unsupported: No llama9."),
     ],
 )

@@ -37,7 +37,7 @@ from app.gui.delegates.tile_look import (
 from app.gui.guarded import guarded
 from app.gui.models.model_list import Role
 from app.gui.models.model_rows import Note, Offer, Row
-from app.gui.models.model_text import chips, short_count, verdict_word
+from app.gui.models.model_text import chips, fit_word, short_count
 from app.gui.theme import theme
 from app.wire.hub import Fit, HubModel, Verdict
 from app.wire.nouns import Model, ModelSource, ServerState
@@ -57,6 +57,7 @@ _VERDICTS: Final = {
     Verdict.TIGHT: ("triangle-alert", "warn"),
     Verdict.TOO_BIG: ("circle-x", "bad"),
 }
+_MAYBE: Final = ("info", "tx2")
 
 
 class ModelTile(QStyledItemDelegate):
@@ -218,7 +219,8 @@ class ModelTile(QStyledItemDelegate):
         look.text(painter, QPointF(right, base), size, "secondary", "tx2")
         if isinstance(item, HubModel) and item.gated:
             right -= _SMALL + 6
-            look.icon(painter, right, base - 4, "lock", _SMALL, "tx2")
+            icon = "lock" if item.must_ask else "lock-open"
+            look.icon(painter, right, base - 4, icon, _SMALL, "tx2")
         name = look.elided("name", item.name, right - line.left() - 12, middle=True)
         look.found_text(painter, QPointF(line.left(), base), name, "name", "tx", self._words)
 
@@ -254,11 +256,11 @@ class ModelTile(QStyledItemDelegate):
 
     def _paint_fit(self, painter: QPainter, line: QRectF, fit: Fit | None) -> float:
         """Paint a verdict at the right of the second line and return the room that it takes."""
-        if fit is None or fit.verdict not in _VERDICTS:
+        text = fit_word(fit) if fit is not None else ""
+        if fit is None or not text:
             return 0.0
         look, base = self._look, line.top() + AUTHOR_BASE
-        icon, token = _VERDICTS[fit.verdict]
-        text = verdict_word(fit.verdict)
+        icon, token = _VERDICTS.get(fit.verdict, _MAYBE)
         width = look.width("secondary", text)
         left = line.right() - width
         look.text(painter, QPointF(left, base), text, "secondary", token)

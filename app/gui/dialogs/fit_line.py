@@ -5,7 +5,7 @@ import re
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
-from app.gui.models.model_text import verdict_word
+from app.gui.models.model_text import fit_word
 from app.gui.theme import theme
 from app.gui.widgets.pill import Pill
 from app.wire.hub import Fit, Verdict
@@ -48,7 +48,7 @@ class FitLine(QWidget):
         """Show a fit; None hides the line."""
         self.fit = fit
         if fit is not None:
-            word = verdict_word(fit.verdict) or self.tr("Unknown")
+            word = fit_word(fit) or self.tr("Unknown")
             if fit.verdict is Verdict.UNSUPPORTED:
                 word = self.tr("Not supported")
             ink, tint = _INKS[fit.verdict]

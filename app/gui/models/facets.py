@@ -96,7 +96,7 @@ class Facets(msgspec.Struct, frozen=True):
             return not self.licence and not (self.supported and item.problem)
         return not (
             (self.licence and item.licence != self.licence)
-            or (self.open and item.gated)
+            or (self.open and item.must_ask)
             or (self.supported and item.supported is False)
         )
 

@@ -115,7 +115,7 @@ def hub_row(
     elif model.supported is False:
         offer = Offer.NOTHING
     else:
-        offer = Offer.ASK if model.gated else Offer.DOWNLOAD
+        offer = Offer.ASK if model.must_ask else Offer.DOWNLOAD
     return Row(
         key=f"hub:{model.id}",
         kind=RowKind.HUB,

@@ -41,6 +41,12 @@ def verdict_word(verdict: Verdict) -> str:
     }.get(verdict, "")
 
 
+def fit_word(fit: Fit) -> str:
+    """Return what a row says of a fit; that weights alone would fit is said as what it is."""
+    may_fit = fit.verdict is Verdict.UNKNOWN and fit.weights_bytes is not None
+    return _tr("May fit") if may_fit else verdict_word(fit.verdict)
+
+
 def chips(item: Model | HubModel) -> list[str]:
     """Return the words for the chips of a model, the most telling first."""
     is_demo = isinstance(item, Model) and item.source is ModelSource.DEMO
@@ -71,7 +77,7 @@ def _model_lines(model: Model, fit: Fit | None) -> list[str]:
 def _fit_line(fit: Fit | None) -> str:
     if fit is None:
         return ""
-    word = verdict_word(fit.verdict)
+    word = fit_word(fit)
     return f"{word}: {fit.sentence}" if word else fit.sentence
 
 
@@ -84,12 +90,12 @@ def _hub_lines(model: HubModel, row: Row, fit: Fit | None) -> list[str]:
     else:
         size_line = _tr("Download of {}").format(size)
     if model.supported is False:
-        fit_line = _fit_line(fit) if fit is not None and verdict_word(fit.verdict) else ""
+        fit_line = _fit_line(fit) if fit is not None and fit_word(fit) else ""
     else:
         fit_line = _fit_line(fit) or _tr("Whether it fits is not known yet.")
     access = _tr("Its authors want to be asked for access before a download.")
     licence = _tr("Licence: {}").format(model.licence) if model.licence else ""
-    lines = [model.author, size_line, fit_line, access if model.gated else "", licence]
+    lines = [model.author, size_line, fit_line, access if model.must_ask else "", licence]
     if model.supported is not True and model.reason not in lines:
         lines.insert(1, model.reason)
     if model.updated_at:
@@ -115,14 +121,14 @@ def sentence(row: Row, fit: Fit | None) -> str:
 
 
 def _spoken_state(item: Model | HubModel, row: Row, fit: Fit | None) -> list[str]:
-    parts = [verdict_word(fit.verdict).lower()] if fit is not None else []
+    parts = [fit_word(fit).lower()] if fit is not None else []
     if isinstance(item, Model):
         return [_tr("cannot run: {0}").format(item.problem)] if item.problem else parts
     if row.installed is not None:
         return parts
     if item.supported is False:
         parts.append(_tr("unsupported: {0}").format(item.reason))
-    if item.gated:
+    if item.must_ask:
         parts.append(_tr("access must be asked for"))
     if row.offer is Offer.DOWNLOAD:
         parts.append(_tr("can be downloaded"))

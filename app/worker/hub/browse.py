@@ -85,7 +85,7 @@ class Browser:
                 f"“{repo_id[:80]}” is no id of a model.",
                 "Write it like author/name.",
             )
-        known = self._store.get(repo_id, fresh=True)
+        known = self._usable(self._store.get(repo_id, fresh=True))
         if known is not None:
             return known
         try:
@@ -163,7 +163,7 @@ class Browser:
 
     def _known(self, model: HubModel) -> HubModel:
         """Return a row with what an earlier look at its details found."""
-        known = self._store.same(model)
+        known = self._usable(self._store.same(model))
         if known is None:
             return model
         same = known.model
@@ -174,6 +174,11 @@ class Browser:
             trending=model.trending,
             gated=model.gated,
         )
+
+    def _usable(self, known: HubDetails | None) -> HubDetails | None:
+        """Return an earlier look, unless it was one with a token that is gone."""
+        is_foreign = known is not None and known.model.granted and not self._web.has_token
+        return None if is_foreign else known
 
     def _filled(self, models: list[HubModel], count: int) -> list[HubModel]:
         """Return the rows with the first ones looked up, as far as that goes in a few seconds."""
@@ -206,7 +211,7 @@ class Browser:
             raise nonsense()
         commit = row.get("sha")
         revision = commit if isinstance(commit, str) and commit.isalnum() else "main"
-        known = self._store.same(listed)
+        known = self._usable(self._store.same(listed))
         if known is not None and known.model.shape is not None and (known.card or is_short):
             self._store.put(known, is_fresh=bool(known.card))
             return known
@@ -239,6 +244,7 @@ class Browser:
             supported, reason = False, parse.NO_WEIGHTS
         elif config is None and model.gated:
             reason = reason or "Its files are shown only to users with access."
+        granted = model.gated and config is not None
         cache: CacheShape | None = None
         parameters = model.parameters
         if config is not None and supported:
@@ -246,6 +252,7 @@ class Browser:
             parameters = exact or parameters
         return msgspec.structs.replace(
             model,
+            granted=granted,
             size_bytes=parse.download_bytes(files) if files else None,
             parameters=parameters,
             supported=supported,

@@ -78,6 +78,11 @@ class Web:
         return self._left is not None and self._left < RESERVE
 
     @property
+    def has_token(self) -> bool:
+        """True while requests carry a token that the hub has not rejected."""
+        return self._token is not None
+
+    @property
     def notice(self) -> str:
         """What the user should know about the answers so far."""
         return REJECTED if self.is_token_rejected else ""

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 from app.gui.inspector.model.section import Section
 from app.gui.mirror import Mirror
 from app.gui.models.memory_plan import Room, first_stop, plan, room_for, stops, tokens
+from app.gui.models.model_text import fit_word
 from app.gui.theme import theme
 from app.gui.widgets.elided_label import ElidedLabel
 from app.gui.widgets.parts_bar import BarPart, PartsBar
@@ -117,7 +118,7 @@ class MemorySection(Section):
             Verdict.FITS: (self.tr("Fits"), "ok", "oks"),
             Verdict.TIGHT: (self.tr("Tight"), "warn", "warns"),
             Verdict.TOO_BIG: (self.tr("Too big"), "bad", "bads"),
-        }.get(found.verdict, (self.tr("Not known"), "tx2", "chip"))
+        }.get(found.verdict, (fit_word(found) or self.tr("Not known"), "tx2", "chip"))
         self.pill.set_state(word, theme().color(ink), theme().color(tint))
         self.summary.setText(self._summary(found, shape))
         self.summary.set_colour(theme().color("tx"))

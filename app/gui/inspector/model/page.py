@@ -169,7 +169,7 @@ class ModelPage(InspectorPage):
         # What a check has found stands below, with its button.
         is_told = check is not None and check.state is CheckState.DAMAGED
         self.problem.say("" if is_told else problem)
-        is_gated = hub is not None and hub.gated and subject.model is None
+        is_gated = hub is not None and hub.must_ask and subject.model is None
         gate = self.tr("Its authors want to be asked for access before a download.")
         self.gate.say(gate if is_gated else "", button=self.tr("Ask for access"))
         if check is not None:
