@@ -133,6 +133,11 @@ class Mirror(QObject):
         is_lost = self.link in (LinkState.STALE, LinkState.NEEDS_KEY)
         return is_lost or self.stale_since is not None
 
+    @property
+    def has_local_disk(self) -> bool:
+        """True when the engine's files are this computer's."""
+        return self.engine is not None and "local_disk" in self.engine.capabilities
+
     def base_url(self, server_id: str) -> str:
         """Return where programs reach a server: at its own port if it has one; "" if unknown."""
         if self.engine is None:

@@ -170,6 +170,8 @@ class Model(msgspec.Struct, frozen=True):
     """Why it cannot be served, in words; None when it can."""
     supported: bool = True
     """False when the problem is that the installed mlx-lm does not know its architecture."""
+    repairable: bool = False
+    """True when the problem is that a download is not complete, or damaged."""
     modified_at: float = 0.0
     locations: tuple[str, ...] = ()
     """Every folder that holds these weights; the first is `path`."""
@@ -177,6 +179,16 @@ class Model(msgspec.Struct, frozen=True):
     """What the last check of its files has found, or how far it is."""
     shape: ModelShape | None = None
     """What its memory depends on, by its files; the cache only where a formula tells it."""
+
+    @property
+    def is_damaged(self) -> bool:
+        """True when the last check found damaged or missing files."""
+        return self.check is not None and self.check.state is CheckState.DAMAGED
+
+    @property
+    def can_repair(self) -> bool:
+        """True when a download mends what is wrong with it."""
+        return self.source is ModelSource.HUB and (self.repairable or self.is_damaged)
 
     def is_named(self, text: str) -> bool:
         """True if `text` stands for this model: its id, or one of its folders."""

@@ -53,6 +53,7 @@ class Description(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     problem: str | None = None
     supported: bool = True
+    repairable: bool = False
     shape: ModelShape | None = None
 
 
@@ -83,7 +84,8 @@ def describe(
     try:
         config = read_table(f"{folder}/config.json", limit_bytes=_MAX_CONFIG_BYTES)
     except UnreadableError as error:
-        return Description(problem=f"Its config.json {error}. {_remedy(is_snapshot)}")
+        problem = f"Its config.json {error}. {_remedy(is_snapshot)}"
+        return Description(problem=problem, repairable=is_snapshot)
     family = config.get("model_type")
     tensors, broken = _read_weights(folder, files)
     damage = _missing_files(folder, files, is_snapshot, has_partial_files=has_partial_files)
@@ -102,6 +104,7 @@ def describe(
         tags=_tags(folder, files, config),
         problem=problem,
         supported=unsupported is None,
+        repairable=problem is not None and problem.endswith(_DOWNLOAD),
         shape=None if problem else ModelShape(weights or None, cache_shape(config), length),
     )
 

@@ -1,15 +1,25 @@
 """Models on the disk in the real window: deleted, damaged and repaired."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hub import StandInHub
 from model_kit import make_folder
+from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtWidgets import QLabel, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 from window_kit import START_S, TINY, Desk, furnish, open_window, write_profile
 
 from app import paths
+from app.gui.delegates.model_tile import ModelTile
 from app.gui.dialogs.delete_sheet import DeleteSheet
+from app.gui.inspector.model.page import ModelPage
+from app.gui.models.model_list import Role
+from app.gui.models.model_rows import Offer
+
+RUNS = "acme/Runs-4bit"
 
 DEMO_FILES = {f.name: f.read_bytes() for f in paths.demo_model().iterdir() if f.suffix != ".md"}
 
@@ -29,6 +39,107 @@ def lone(home: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         desk.until(lambda: len(desk.mirror.models[TINY].locations) == 2, START_S)
         desk.until_live()
         yield desk
+
+
+def spoil(file: Path) -> None:
+    """Turn the last byte, so that only a checksum can tell."""
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def blobs(home: Path, repo_id: str) -> Path:
+    return home / f"hf/hub/models--{repo_id.replace('/', '--')}/blobs"
+
+
+def row(desk: Desk, model_id: str) -> QModelIndex:
+    rows = desk.window.parts.models_panel.view.model()
+    for place in range(rows.rowCount()):
+        if rows.index(place, 0).data(Role.ROW).id == model_id:
+            return rows.index(place, 0)
+    return QModelIndex()
+
+
+def press(desk: Desk, index: QModelIndex) -> None:
+    """Press the button of a row."""
+    view = desk.window.parts.models_panel.view
+    view.reveal(index)
+    option = QStyleOptionViewItem()
+    option.rect, option.widget = view.visualRect(index), view
+    tile = view.itemDelegate()
+    assert isinstance(tile, ModelTile)
+    place = tile.button_rect(option, index).center().toPoint()
+    desk.qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+def page_of(desk: Desk, model_id: str) -> ModelPage:
+    desk.window.parts.inspecting.show_model(model_id)
+    page = desk.window.parts.inspector.page
+    assert isinstance(page, ModelPage)
+    return page
+
+
+@pytest.fixture
+def fetched(
+    home: Path, standin: StandInHub, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
+    """A window with one model that came from the hub."""
+    furnish(home)
+    monkeypatch.setenv("HF_ENDPOINT", standin.url)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    standin.add_model(RUNS, DEMO_FILES)
+    with open_window() as window:
+        desk = Desk(window, home, qtbot)
+        desk.until_live()
+        window.parts.downloads.begin(RUNS)
+        desk.until(lambda: RUNS in desk.mirror.models, START_S)
+        yield desk
+
+
+def test_model_that_a_check_found_damaged_is_repaired_from_its_row(
+    fetched: Desk, allow_log: Callable[[str], None]
+) -> None:
+    allow_log("download")
+    largest = max(blobs(fetched.home, RUNS).iterdir(), key=lambda file: file.stat().st_size)
+    intact = largest.read_bytes()
+    spoil(largest)
+    fetched.window.parts.model_actions.check(RUNS)
+    fetched.until(lambda: row(fetched, RUNS).data(Role.ROW).offer is Offer.REPAIR, START_S)
+    spoken = row(fetched, RUNS).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert "cannot run: model.safetensors is damaged" in spoken
+    page = page_of(fetched, RUNS)
+    assert page.problem.text().startswith("model.safetensors is damaged")
+    assert page.problem.button.text() == "Repair"
+    assert "damaged" not in page.note.text()
+    assert not page.memory.isVisible()
+    assert not page.buttons.main.isEnabled()
+    press(fetched, row(fetched, RUNS))
+    fetched.until(lambda: RUNS in fetched.mirror.downloads or largest.read_bytes() == intact)
+    fetched.until(lambda: row(fetched, RUNS).isValid(), START_S)
+    fetched.until(lambda: row(fetched, RUNS).data(Role.ROW).offer is Offer.RUN, START_S)
+    assert largest.read_bytes() == intact
+    fetched.until(page.memory.isVisible)
+    assert not page.problem.text()
+
+
+def test_model_that_is_cut_short_says_so_once_and_is_repaired_from_its_page(
+    fetched: Desk, allow_log: Callable[[str], None]
+) -> None:
+    allow_log("download")
+    largest = max(blobs(fetched.home, RUNS).iterdir(), key=lambda file: file.stat().st_size)
+    size = largest.stat().st_size
+    os.truncate(largest, size // 2)
+    fetched.window.parts.session.call("scan", lambda api: api.scan_models())
+    fetched.until(lambda: row(fetched, RUNS).data(Role.ROW).offer is Offer.REPAIR, START_S)
+    page = page_of(fetched, RUNS)
+    fetched.until(lambda: page.subject.details is not None, START_S)
+    shown = [w.text() for w in page.findChildren(QLabel) if w.isVisible()]
+    assert sum("is cut short" in text for text in shown) == 1
+    assert not any("ot supported" in text for text in shown)
+    assert page.memory.isHidden()
+    fetched.click(page.problem, "Repair")
+    fetched.until(lambda: largest.stat().st_size == size, START_S)
+    fetched.until(lambda: row(fetched, RUNS).isValid(), START_S)
+    fetched.until(lambda: row(fetched, RUNS).data(Role.ROW).offer is Offer.RUN, START_S)
 
 
 def question(desk: Desk) -> DeleteSheet:

@@ -46,6 +46,7 @@ __all__ = ["MARGIN", "ModelTile"]
 _Index = QModelIndex | QPersistentModelIndex
 _WARN: Final = 14
 _SMALL: Final = 12
+_LEADING: Final = 15
 _AT_REST, _HOT, _PRESSED, _DEAD = (
     ("card", "line2", "tx", "acc"),
     ("fill", "fill", "on_fill", "on_fill"),
@@ -75,6 +76,7 @@ class ModelTile(QStyledItemDelegate):
             Offer.RUN: Face(self.tr("Run"), "play"),
             Offer.DOWNLOAD: Face(self.tr("Download"), "download"),
             Offer.ASK: Face(self.tr("Ask for access"), "external-link"),
+            Offer.REPAIR: Face(self.tr("Repair"), "download"),
         }
         self._is_live = True
         self._look = Look()
@@ -95,7 +97,7 @@ class ModelTile(QStyledItemDelegate):
         row = index.data(Role.ROW)
         if not isinstance(row, Row) or row.offer is Offer.WAIT:
             return Offer.NOTHING
-        needs_engine = row.offer in (Offer.RUN, Offer.DOWNLOAD)
+        needs_engine = row.offer in (Offer.RUN, Offer.DOWNLOAD, Offer.REPAIR)
         return row.offer if self._is_live or not needs_engine else Offer.NOTHING
 
     def clear_hover(self) -> None:
@@ -203,8 +205,11 @@ class ModelTile(QStyledItemDelegate):
         self._paint_name(painter, line, row, item)
         end = self._paint_fit(painter, line, index.data(Role.FIT))
         self._paint_author(painter, line, item, line.right() - end)
-        if row.installed is not None and row.installed.problem:
-            self._paint_problem(painter, line, row.installed.problem)
+        if row.installed is not None and row.installed.problem and row.activity is None:
+            end = line.right()
+            if row.offer is Offer.REPAIR:
+                end = self._paint_button(painter, option, index, row) - 10
+            self._paint_fault(painter, line, row.installed.problem, end)
             return
         is_selected = bool(option.state & QStyle.StateFlag.State_Selected)
         left = self._paint_action(painter, option, index, row)
@@ -267,13 +272,14 @@ class ModelTile(QStyledItemDelegate):
         look.icon(painter, left - _SMALL - 4, base - 4, icon, _SMALL, token)
         return width + _SMALL + 12
 
-    def _paint_problem(self, painter: QPainter, line: QRectF, problem: str) -> None:
-        look, middle = self._look, line.top() + LAST_MIDDLE
+    def _paint_fault(self, painter: QPainter, line: QRectF, fault: str, end: float) -> None:
+        look, middle, left = self._look, line.top() + LAST_MIDDLE, line.left() + _WARN + 6
         look.icon(painter, line.left(), middle, "triangle-alert", _WARN, "warn")
-        left = line.left() + _WARN + 6
-        text = look.elided("secondary", problem, line.right() - left)
-        base = look.base("secondary", middle)
-        look.text(painter, QPointF(left, base), text, "secondary", "warn")
+        texts = look.lines("secondary", fault, end - left)
+        middle -= (len(texts) - 1) * _LEADING / 2
+        for number, text in enumerate(texts):
+            base = look.base("secondary", middle + number * _LEADING)
+            look.text(painter, QPointF(left, base), text, "secondary", "warn")
 
     def _paint_action(
         self, painter: QPainter, option: QStyleOptionViewItem, index: _Index, row: Row

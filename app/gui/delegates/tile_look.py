@@ -72,6 +72,15 @@ class Look:
         mode = Qt.TextElideMode.ElideMiddle if middle else Qt.TextElideMode.ElideRight
         return self.metrics[role].elidedText(text, mode, room)
 
+    def lines(self, role: str, text: str, room: float) -> tuple[str, ...]:
+        """Return a text as one line, or as two of which the second is no wider than `room`."""
+        words = text.split(" ")
+        count = len(words)
+        while count > 1 and self.metrics[role].horizontalAdvance(" ".join(words[:count])) > room:
+            count -= 1
+        parts = (" ".join(words[:count]), " ".join(words[count:]))
+        return tuple(self.elided(role, part, room) for part in parts if part)
+
     def text(self, painter: QPainter, start: QPointF, text: str, role: str, token: str) -> None:
         """Draw a text from the left end of its base line."""
         painter.setFont(self.fonts[role])

@@ -244,7 +244,7 @@ class ProfileForm(QDialog):
 
     def _model_problem(self) -> str:
         model = self._models.get(self.model_field.currentText().strip())
-        return model.problem or "" if model else ""
+        return model.fault or "" if model else ""
 
     def _faulty_control(self) -> QWidget | None:
         """Mark every field that is wrong; return the first one's control."""

@@ -57,6 +57,7 @@ class ModelActions(QObject):
         """Do what the list of models and the pages of the inspector ask for."""
         panel.inspect_requested.connect(inspecting.show_model)
         panel.delete_requested.connect(self.delete)
+        panel.repair_requested.connect(self.repair)
         panel.download_and_run_requested.connect(self.download_and_run)
         panel.downloads.inspect_requested.connect(inspecting.show_model)
         panel.downloads.copy_id_requested.connect(self.copied)

@@ -43,6 +43,8 @@ class Offer(IntEnum):
     """Its download was asked for a moment ago."""
     ANSWER = 5
     """The button of a note."""
+    REPAIR = 6
+    """To download what is damaged or missing."""
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -99,7 +101,7 @@ def installed_row(model: Model, activity: ServerState | None) -> Row:
         keys=((0.0, tail), (-float(model.size_bytes), tail), (-model.modified_at, tail)),
         installed=model,
         activity=activity,
-        offer=Offer.RUN if model.problem is None and activity is None else Offer.NOTHING,
+        offer=_offer(model, activity),
     )
 
 
@@ -108,8 +110,7 @@ def hub_row(
 ) -> Row:
     """Return the row of a model on the hub; installed: the same model on this disk."""
     if installed is not None:
-        is_free = installed.problem is None and activity is None
-        offer = Offer.RUN if is_free else Offer.NOTHING
+        offer = _offer(installed, activity)
     elif is_pending:
         offer = Offer.WAIT
     elif model.supported is False:
@@ -126,6 +127,15 @@ def hub_row(
         activity=activity if installed is not None else None,
         offer=offer,
     )
+
+
+def _offer(model: Model, activity: ServerState | None) -> Offer:
+    """Return what the row of a model on this disk offers."""
+    if activity is not None:
+        return Offer.NOTHING
+    if model.problem is None:
+        return Offer.RUN
+    return Offer.REPAIR if model.can_repair else Offer.NOTHING
 
 
 def note_row(kind: RowKind, note: Note) -> Row:

@@ -150,7 +150,7 @@ def _size(subject: Subject) -> Fact | None:
 
 
 def _parameters(subject: Subject) -> Fact | None:
-    values = [i.parameters for i in (subject.hub, subject.model) if i is not None and i.parameters]
+    values = [i.parameters for i in (subject.model, subject.hub) if i is not None and i.parameters]
     if not values:
         return None
     return Fact(_tr("Parameters"), fmt.parameters(values[0]), fmt.count(values[0]))
@@ -169,10 +169,12 @@ def _architecture(subject: Subject) -> Fact | None:
     if not family and hub is None:
         return None
     name = fmt.family(family) if family else _tr("Unknown")
+    reason = (model.problem or "") if model is not None and not model.supported else ""
     if hub is not None and hub.supported is False:
-        return Fact(
-            _tr("Architecture"), _tr("{}, not supported").format(name), hub.reason, is_bad=True
-        )
+        reason = hub.reason
+    if reason:
+        text = _tr("{}, not supported").format(name)
+        return Fact(_tr("Architecture"), text, reason, is_bad=True)
     if model is not None and model.problem:
         return Fact(_tr("Architecture"), name)
     if hub is not None and hub.supported is None and hub.reason:

@@ -29,6 +29,7 @@ class Wishes(NamedTuple):
     delete: Callable[[str], object]
     download: Callable[[str], object]
     download_and_run: Callable[[str], object]
+    repair: Callable[[str], object]
 
 
 def make_menu(row: Row, wishes: Wishes, parent: QWidget, *, is_live: bool, is_local: bool) -> QMenu:
@@ -46,6 +47,8 @@ def make_menu(row: Row, wishes: Wishes, parent: QWidget, *, is_live: bool, is_lo
 
     model = row.installed
     is_free = row.activity is None and is_live
+    if row.offer is Offer.REPAIR:
+        add(_tr("Repair"), wishes.repair).setEnabled(is_live)
     if model is not None:
         add(_tr("Run"), wishes.run).setEnabled(model.problem is None and is_free)
         add(_tr("New profile…"), wishes.new_profile).setEnabled(model.problem is None)

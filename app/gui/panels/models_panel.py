@@ -47,6 +47,7 @@ class ModelsPanel(QWidget):
     delete_requested = Signal(object)  # str, the model's id
     download_requested = Signal(object)  # str, a hub id
     download_and_run_requested = Signal(object)  # str, a hub id
+    repair_requested = Signal(object)  # str, the model's id
     download_action_requested = Signal(object)  # tuple[DownloadAction, str]
 
     def __init__(
@@ -361,17 +362,16 @@ class ModelsPanel(QWidget):
 
     def _on_pressed(self, wish: tuple[Offer, str]) -> None:
         offer, model_id = wish
-        match offer:
-            case Offer.RUN:
-                self.run_requested.emit(model_id)
-            case Offer.DOWNLOAD:
-                self._download(model_id)
-            case Offer.ASK:
-                self.open_page_requested.emit(model_id)
-            case Offer.ANSWER if self.browse is not None:
-                self.browse.go_on()
-            case _:
-                pass
+        deeds: dict[Offer, Callable[[str], object]] = {
+            Offer.RUN: self.run_requested.emit,
+            Offer.DOWNLOAD: self._download,
+            Offer.ASK: self.open_page_requested.emit,
+            Offer.REPAIR: self.repair_requested.emit,
+        }
+        if offer is Offer.ANSWER and self.browse is not None:
+            self.browse.go_on()
+        elif offer in deeds:
+            deeds[offer](model_id)
 
     def _download(self, model_id: str) -> None:
         if self._mirror.is_stale:
@@ -393,8 +393,8 @@ class ModelsPanel(QWidget):
             delete=self.delete_requested.emit,
             download=self._download,
             download_and_run=self.download_and_run_requested.emit,
+            repair=self.repair_requested.emit,
         )
-        engine = self._mirror.engine
-        is_local = engine is not None and "local_disk" in engine.capabilities
+        is_local = self._mirror.has_local_disk
         menu = make_menu(row, wishes, self, is_live=not self._mirror.is_stale, is_local=is_local)
         menu.popup(request.position)

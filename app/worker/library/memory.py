@@ -11,7 +11,7 @@ from app import __version__, files
 from app.wire.nouns import Model
 from app.wire.reading import read_json
 
-_FORMAT = 4
+_FORMAT = 5
 
 
 class _Entry(msgspec.Struct, frozen=True):

@@ -139,6 +139,9 @@ class ActionRow(QWidget):
             is_checked = model.check is not None and model.check.state.is_active
             text = self.tr("Verify files")
             self._add(menu, text, ModelWish.CHECK, is_enabled=is_free and not is_checked)
+            if model.is_damaged:
+                text = self.tr("Forget what the check found")
+                self._add(menu, text, ModelWish.END_CHECK, is_enabled=is_free)
             if subject.is_outdated:
                 text = self.tr("Download the newer version")
                 self._add(menu, text, ModelWish.UPDATE, is_enabled=is_free)

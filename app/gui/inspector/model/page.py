@@ -112,6 +112,9 @@ class ModelPage(InspectorPage):
         self.gate.button_clicked.connect(
             lambda: self.wish.emit(Wish(ModelWish.OPEN_PAGE, self.address))
         )
+        self.problem.button_clicked.connect(
+            lambda: self.wish.emit(Wish(ModelWish.REPAIR, self._subject.id))
+        )
         self.note.button_clicked.connect(self._on_note_clicked)
 
     @property
@@ -148,13 +151,11 @@ class ModelPage(InspectorPage):
         if item is not None:
             self.chips.show_texts(model_text.chips(item))
         self.retitle(subject.name, subject.author)
-        engine = self._mirror.engine
-        is_local = engine is not None and "local_disk" in engine.capabilities
         self.buttons.show_subject(
             subject,
             self.address,
             is_live=self._mirror.link is LinkState.LIVE and not self._mirror.is_stale,
-            is_local=is_local,
+            is_local=self._mirror.has_local_disk,
         )
         self.facts.show_facts(facts(subject))
         self.facts.setVisible(bool(self.facts.facts()))
@@ -165,14 +166,11 @@ class ModelPage(InspectorPage):
         subject, hub = self._subject, self._subject.hub
         self._note_wish = None
         check = subject.model.check if subject.model is not None else None
-        problem = (subject.model.problem or "") if subject.model is not None else ""
-        # What a check has found stands below, with its button.
-        is_told = check is not None and check.state is CheckState.DAMAGED
-        self.problem.say("" if is_told else problem)
+        self._show_fault()
         is_gated = hub is not None and hub.must_ask and subject.model is None
         gate = self.tr("Its authors want to be asked for access before a download.")
         self.gate.say(gate if is_gated else "", button=self.tr("Ask for access"))
-        if check is not None:
+        if check is not None and check.state is not CheckState.DAMAGED:
             self._show_check(check)
         elif self._trouble is not None:
             self._show_trouble(self._trouble)
@@ -182,6 +180,17 @@ class ModelPage(InspectorPage):
             self.note.say(self.tr("Asking Hugging Face about it…"), kind="info")
         else:
             self.note.say("")
+
+    def _show_fault(self) -> None:
+        """Say why the model cannot run, or what a check found, and offer what mends it."""
+        model, download = self._subject.model, self._subject.download
+        problem = (model.problem or "") if model is not None else ""
+        found = model.check.text if model is not None and model.check is not None else ""
+        fault = problem or (found if model is not None and model.is_damaged else "")
+        can_repair = model is not None and model.can_repair and download is None
+        kind = "bad" if model is not None and model.is_damaged else "warn"
+        self.problem.say(fault, button=self.tr("Repair") if can_repair else "", kind=kind)
+        self.memory.setVisible(not problem)
 
     def _show_trouble(self, trouble: AppError) -> None:
         is_here = self._subject.model is not None
@@ -196,9 +205,7 @@ class ModelPage(InspectorPage):
     def _show_check(self, check: ModelCheck) -> None:
         self._note_wish = ModelWish.END_CHECK
         button = self.tr("Stop") if check.state.is_active else self.tr("Dismiss")
-        if check.state is CheckState.DAMAGED:
-            self._note_wish, button = ModelWish.REPAIR, self.tr("Repair")
-        kind = {CheckState.DAMAGED: "bad", CheckState.FAILED: "warn"}.get(check.state, "info")
+        kind = "warn" if check.state is CheckState.FAILED else "info"
         self.note.say(check.text, kind=kind, button=button)
 
     def _on_link_clicked(self, address: str) -> None:
@@ -259,8 +266,7 @@ class ModelPage(InspectorPage):
         self._call(
             "model-fit", lambda api: api.model_fit(model.id), self._on_measured, self._on_unmeasured
         )
-        engine = self._mirror.engine
-        if engine is not None and "local_disk" in engine.capabilities:
+        if self._mirror.has_local_disk:
             path = Path(model.path)
             self._call("model-folder", lambda _api: _read(path), self._on_read)
 
