@@ -11,11 +11,11 @@ import pytest
 from model_kit import by_id, config, make_folder, make_hub_repo, model_files, safetensors
 
 from app import paths
+from app.architectures import Architectures, _from_source, installed_architectures
 from app.wire.nouns import Model, ModelSource
 from app.wire.scan import ScanResult, decode_scan
 from app.wire.shape import CachePart, CacheShape, ModelShape
 from app.worker import describe
-from app.worker.architectures import Architectures, _from_source, installed_architectures
 from app.worker.main import main
 from app.worker.scan import scan
 
@@ -306,8 +306,17 @@ def test_tools_are_found_in_the_tokenizers_template(tmp_path: Path) -> None:
 
 
 def test_unsupported_architecture_is_a_problem(tmp_path: Path) -> None:
-    problem = described(tmp_path, model_files(model_type="clippy")).problem
-    assert problem == "The installed mlx-lm does not support the architecture clippy."
+    found = described(tmp_path, model_files(model_type="clippy"))
+    assert found.problem == (
+        "The built-in mlx-lm does not know the architecture clippy. "
+        "A profile with another Python may run it."
+    )
+    assert found.needs_python
+    damaged = described(
+        tmp_path / "damaged", model_files(model_type="clippy") | {"tokenizer.json": b""}
+    )
+    assert "no tokenizer" in (damaged.problem or "")
+    assert not damaged.needs_python
 
 
 @pytest.mark.parametrize("family", ["qwen3", "mistral", "kimi_k2"])
@@ -410,7 +419,8 @@ def test_problem_names_what_mends_it_where_the_model_is(
     assert described(tmp_path, model_files() | files).problem == plain
     found = hub_model(tmp_path / "hub", model_files() | files)
     assert (found.problem or "").endswith(" Download the model again.")
-    assert found.supported
+    assert not found.needs_python
+    assert found.repairable
 
 
 def test_weights_that_mlx_does_not_load_are_a_problem(tmp_path: Path) -> None:

@@ -85,9 +85,9 @@ class Hub:
         model = self._bus.models.get(model_id)
         if model is None:
             raise AppError(f"There is no model “{model_id}”.", code=ErrorCode.NOT_FOUND)
-        if model.problem is not None:
+        if model.problem is not None and not model.needs_python:
             # What is damaged, or on no disk now, may well be supported: only its size is not known.
-            return self._fit(None, context, supported=model.supported, reason=model.problem)
+            return self._fit(None, context, reason=model.problem)
         shape = await self.shape(Path(model.path))
         return msgspec.structs.replace(self._fit(shape, context), shape=shape)
 

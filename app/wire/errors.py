@@ -21,6 +21,7 @@ class ErrorCode(StrEnum):
     PROFILE_BROKEN = "profile_broken"
     PROFILE_IN_USE = "profile_in_use"
     STORE_FAILED = "store_failed"
+    OPTION_WRONG = "option_wrong"
     PORT_BUSY = "port_busy"
     PYTHON_UNUSABLE = "python_unusable"
     MODEL_MISSING = "model_missing"
@@ -70,6 +71,7 @@ HTTP_STATUS: dict[ErrorCode, int] = {
     ErrorCode.PROFILE_BROKEN: 409,
     ErrorCode.PROFILE_IN_USE: 409,
     ErrorCode.STORE_FAILED: 507,
+    ErrorCode.OPTION_WRONG: 409,
     ErrorCode.PORT_BUSY: 409,
     ErrorCode.PYTHON_UNUSABLE: 409,
     ErrorCode.MODEL_MISSING: 409,

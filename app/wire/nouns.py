@@ -168,8 +168,9 @@ class Model(msgspec.Struct, frozen=True):
     """Short words for chips: vision, tools, embedding."""
     problem: str | None = None
     """Why it cannot be served, in words; None when it can."""
-    supported: bool = True
-    """False when the problem is that the installed mlx-lm does not know its architecture."""
+    needs_python: bool = False
+    """True when the problem is only that the built-in mlx-lm does not know its architecture: a
+    profile with another Python may serve it."""
     repairable: bool = False
     """True when the problem is that a download is not complete, or damaged."""
     modified_at: float = 0.0

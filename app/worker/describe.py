@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from app.architectures import installed_architectures
 from app.wire.shape import ModelShape
-from app.worker.architectures import installed_architectures
 from app.worker.files import (
     Table,
     UnreadableError,
@@ -52,7 +52,7 @@ class Description(msgspec.Struct, frozen=True):
     context_length: int | None = None
     tags: tuple[str, ...] = ()
     problem: str | None = None
-    supported: bool = True
+    needs_python: bool = False
     repairable: bool = False
     shape: ModelShape | None = None
 
@@ -87,25 +87,25 @@ def describe(
         problem = f"Its config.json {error}. {_remedy(is_snapshot)}"
         return Description(problem=problem, repairable=is_snapshot)
     family = config.get("model_type")
-    tensors, broken = _read_weights(folder, files)
-    damage = _missing_files(folder, files, is_snapshot, has_partial_files=has_partial_files)
-    if broken and not damage:
-        damage = f"{broken} {_remedy(is_snapshot)}"
-    unsupported = None if damage else _unsupported(config)
-    problem = damage or unsupported or _no_tokenizer(folder, files, is_snapshot)
+    tensors, bad = _read_weights(folder, files)
+    broken = _missing_files(folder, files, is_snapshot, has_partial_files=has_partial_files)
+    if bad and not broken:
+        broken = f"{bad} {_remedy(is_snapshot)}"
+    broken = broken or _nameless(config) or _no_tokenizer(folder, files, is_snapshot)
+    unknown = None if broken else _unsupported(config)
     bits, by_layer = _bits(config)
     length = _context_length(config)
     weights = sum(size for name, size in files.items() if is_weights(name))
     return Description(
         quantization=_quantization(config, tensors),
-        parameters=None if damage else count_parameters(tensors, bits=bits, bits_by_layer=by_layer),
+        parameters=None if bad else count_parameters(tensors, bits=bits, bits_by_layer=by_layer),
         family=clean(family) if isinstance(family, str) else None,
         context_length=length,
         tags=_tags(folder, files, config),
-        problem=problem,
-        supported=unsupported is None,
-        repairable=problem is not None and problem.endswith(_DOWNLOAD),
-        shape=None if problem else ModelShape(weights or None, cache_shape(config), length),
+        problem=broken or unknown,
+        needs_python=unknown is not None,
+        repairable=broken is not None and broken.endswith(_DOWNLOAD),
+        shape=None if broken else ModelShape(weights or None, cache_shape(config), length),
     )
 
 
@@ -165,17 +165,25 @@ def _missing_files(
     return None
 
 
-def _unsupported(config: Table) -> str | None:
+def _nameless(config: Table) -> str | None:
     family = config.get("model_type")
-    if not isinstance(family, str) or not family:
-        return "Its config.json does not name an architecture (model_type)."
+    if isinstance(family, str) and family:
+        return None
+    return "Its config.json does not name an architecture (model_type)."
+
+
+def _unsupported(config: Table) -> str | None:
+    family = str(config.get("model_type"))
     # Code that the model brings along replaces mlx-lm's own; a profile must allow it.
     if config.get("model_file") is not None:
         return None
     known = installed_architectures()
     if known is None or known.can_load(family, texts(config.get("architectures"))):
         return None
-    return f"The installed mlx-lm does not support the architecture {clean(family)}."
+    return (
+        f"The built-in mlx-lm does not know the architecture {clean(family)}. "
+        "A profile with another Python may run it."
+    )
 
 
 def _has_tokenizer(files: Mapping[str, int]) -> bool:

@@ -27,6 +27,8 @@ MODELS = [
           1),
     Model("mlx-community/Broken", "Broken", "mlx-community", ModelSource.HUB, "/b", 1,
           problem="It has no weights."),
+    Model("someone/Newborn", "Newborn", "someone", ModelSource.HUB, "/c", 1, needs_python=True,
+          problem="The built-in mlx-lm does not know the architecture newborn."),
 ]  # fmt: skip
 
 

@@ -99,6 +99,24 @@ def test_form_greys_out_what_the_python_does_not_know(qtbot: QtBot) -> None:
     assert row.control.isEnabled()
 
 
+def test_form_leaves_it_to_the_engine_whether_a_python_knows_the_model(qtbot: QtBot) -> None:
+    dialog = editing(qtbot)
+    dialog.model_field.setEditText("someone/Newborn")
+    assert not any("newborn" in text for text in texts(dialog))
+    dialog.show_preview(LaunchPreview("x", (FieldProblem("model", "Not with this Python."),)))
+    assert "Not with this Python." in texts(dialog)
+
+
+def test_form_opens_at_the_field_that_a_tile_names(qtbot: QtBot) -> None:
+    dialog = editing(qtbot)
+    control = field(dialog, "cache")
+    assert not control.isVisible()
+    dialog.activateWindow()
+    dialog.show_field("cache")
+    qtbot.waitUntil(lambda: control.isVisible() and not control.visibleRegion().isEmpty())
+    assert dialog.focusWidget() is control
+
+
 def test_form_shows_whether_the_chosen_model_fits(qtbot: QtBot) -> None:
     dialog = editing(qtbot)
     fit = Fit(Verdict.TIGHT, "weights 3.0 = 3.0 of 3.2 GB", 4096)

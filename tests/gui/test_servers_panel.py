@@ -349,7 +349,7 @@ def test_starting_tile_has_cancel_and_tells_how_long_it_takes(qtbot: QtBot) -> N
 
 
 def test_failed_tile_shows_reason_and_hint_and_what_can_be_done(qtbot: QtBot) -> None:
-    failure = Failure(ErrorCode.OUT_OF_MEMORY, "The model needs 14.1 GB.", "Stop another server.")
+    failure = Failure(ErrorCode.START_TIMEOUT, "The model needs 14.1 GB.", "Stop another server.")
     engine = Engine(server())
     panel = panel_of(qtbot, engine)
     engine.put(server(state=ServerState.FAILED, failure=failure))
@@ -366,6 +366,36 @@ def test_failed_tile_shows_reason_and_hint_and_what_can_be_done(qtbot: QtBot) ->
         qtbot.mouseClick(button(tile, "Start again"), LEFT)
     assert asked.args == ["coding"]
     engine.put(server(state=ServerState.FAILED, failure=failure))
+    with qtbot.waitSignal(panel.remove_requested, timeout=1000):
+        qtbot.mouseClick(button(tile, "Dismiss"), LEFT)
+
+
+@pytest.mark.parametrize(
+    ("code", "model", "text", "signal", "wanted"),
+    [
+        ("model_unsupported", "a/b", "Use another Python…", "python_requested", "coding"),
+        ("python_unusable", "a/b", "Use another Python…", "python_requested", "coding"),
+        ("model_missing", "a/b", "Download…", "model_requested", "a/b"),
+        ("model_broken", "a/b", "Download…", "model_requested", "a/b"),
+        ("model_missing", "/models/x", "Edit profile…", "edit_requested", "coding"),
+        ("option_wrong", "a/b", "Edit profile…", "edit_requested", "coding"),
+        ("out_of_memory", "a/b", "Free memory…", "room_requested", "coding"),
+    ],
+)
+def test_failed_tile_has_a_button_for_what_its_hint_says(
+    qtbot: QtBot, code: str, model: str, text: str, signal: str, wanted: str
+) -> None:
+    engine = Engine(server())
+    panel = panel_of(qtbot, engine)
+    failure = Failure(ErrorCode(code), "It does not work.", "Do something.")
+    engine.put(server(state=ServerState.FAILED, failure=failure, model=model))
+    tile = tile_of(panel)
+    assert tile.button_texts() == ["Start again", text, "Dismiss"]
+    with qtbot.waitSignal(getattr(panel, signal), timeout=1000) as asked:
+        qtbot.mouseClick(button(tile, text), LEFT)
+    assert asked.args == [wanted]
+    # It opens something and changes nothing yet: the buttons take presses at once.
+    assert button(tile, "Start again").isEnabled()
     with qtbot.waitSignal(panel.remove_requested, timeout=1000):
         qtbot.mouseClick(button(tile, "Dismiss"), LEFT)
 

@@ -4,10 +4,12 @@ import json
 import shlex
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from app.architectures import unknown_architecture
 from app.engine.runtimes.mlx_lm_options import OPTIONS, TABLE
 from app.engine.runtimes.python import Python, Pythons
 from app.wire.errors import AppError, ErrorCode
@@ -16,6 +18,7 @@ from app.wire.options import RuntimeInfo
 from app.wire.portable import FieldProblem, LaunchPreview, PythonFacts
 
 _PROGRAM = "mlx_lm.server"
+_OTHER_PYTHON = "Use another Python, one whose mlx-lm knows it, or choose another model."
 
 _CAUSES: tuple[tuple[str, ErrorCode, str, str], ...] = (
     ("insufficient memory", ErrorCode.OUT_OF_MEMORY, "The GPU ran out of memory.",
@@ -23,8 +26,7 @@ _CAUSES: tuple[tuple[str, ErrorCode, str, str], ...] = (
     ("outofmemory", ErrorCode.OUT_OF_MEMORY, "The GPU ran out of memory.",
      "Stop another server, or choose a smaller model or fewer parallel answers."),
     ("not supported", ErrorCode.MODEL_UNSUPPORTED,
-     "This mlx-lm does not know the architecture of {model}.",
-     "Choose another model, or update the app when a newer mlx-lm supports it."),
+     "The mlx-lm of this server does not know the architecture of {model}.", _OTHER_PYTHON),
     ("no safetensors found", ErrorCode.MODEL_BROKEN, "{model} has no weights.",
      "Download the model again."),
     ("incomplete download", ErrorCode.MODEL_BROKEN, "A weight file of {model} is incomplete.",
@@ -83,6 +85,12 @@ class MlxLm:
                 hint="Take the option out of the profile, or update mlx-lm.",
                 code=ErrorCode.PYTHON_UNUSABLE,
             )
+        if stranger := _stranger(python, model):
+            raise AppError(
+                f"“{profile.name}” cannot be started: {stranger}",
+                hint=_OTHER_PYTHON,
+                code=ErrorCode.MODEL_UNSUPPORTED,
+            )
         return [*python.command(), *_arguments(profile, model)]
 
     def environment(self, profile: Profile) -> dict[str, str]:
@@ -109,6 +117,8 @@ class MlxLm:
         ]
         if python.problem:
             problems.append(FieldProblem("python", python.problem))
+        elif stranger := _stranger(python, model):
+            problems.append(FieldProblem("model", f"{stranger} {_OTHER_PYTHON}"))
         return LaunchPreview("" if python.problem else command, tuple(problems), facts)
 
     def _python_of(self, profile: Profile) -> Python:
@@ -163,3 +173,11 @@ def _unsupported(python: Python) -> dict[str, str]:
     version = python.versions.get("mlx-lm", "")
     unknown = [] if python.problem else [row for row in OPTIONS if not python.knows(row.flag)]
     return {row.name: f"mlx-lm {version} has no {row.flag}." for row in unknown}
+
+
+def _stranger(python: Python, model: str) -> str:
+    """Return that a Python does not know the architecture of a model, as a sentence, or ""."""
+    family = unknown_architecture(Path(model), python.architectures)
+    version = f"mlx-lm {python.versions.get('mlx-lm', '')}".strip()
+    which = f"The {version} of {python.program}" if python.program else f"The built-in {version}"
+    return f"{which} does not know the architecture {family}." if family else ""

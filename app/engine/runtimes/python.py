@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from app import paths
+from app.architectures import Architectures, architectures_in, installed_architectures
 from app.wire.errors import AppError, ErrorCode
 
 _PACKAGES = ("mlx-lm", "mlx", "transformers")
@@ -62,6 +63,8 @@ class Python(msgspec.Struct, frozen=True):
     """Options of its mlx_lm.server; None where they are not known, and then all are tried."""
     problem: str = ""
     """Why it cannot be used, as a sentence; empty when it can."""
+    architectures: Architectures | None = None
+    """What its mlx-lm can load; None where that is not known, and then all is tried."""
 
     @property
     def text(self) -> str:
@@ -135,7 +138,7 @@ def _built_in() -> Python:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return Python("", platform.python_version(), versions)
+    return Python("", platform.python_version(), versions, architectures=installed_architectures())
 
 
 def _program(text: str) -> Path:
@@ -155,7 +158,10 @@ def _program(text: str) -> Path:
 
 def _stamp(program: Path, folder: str | None) -> tuple[Any, ...]:
     """Return something that changes when a Python or its packages do."""
-    places = [program, program.parent.parent / "pyvenv.cfg", *([Path(folder)] if folder else [])]
+    places = [program, program.parent.parent / "pyvenv.cfg"]
+    if folder:
+        # Beside the packages, the models: an editable install changes nothing else.
+        places += [Path(folder), Path(folder) / "mlx_lm" / "models"]
     return tuple(place.stat().st_mtime_ns if place.exists() else None for place in places)
 
 
@@ -178,7 +184,9 @@ def _ask(program: Path) -> tuple[Python, str | None]:
         return Python(str(program), problem=f"{program} does not answer like a Python."), None
     found = Python(str(program), answer.python, answer.versions, answer.flags)
     problem = _problem(found, answer.error)
-    return msgspec.structs.replace(found, problem=problem), answer.folder
+    known = architectures_in(Path(answer.folder) / "mlx_lm") if answer.folder else None
+    found = msgspec.structs.replace(found, problem=problem, architectures=known)
+    return found, answer.folder
 
 
 def _problem(found: Python, error: str) -> str:

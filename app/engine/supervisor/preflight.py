@@ -40,12 +40,12 @@ def grace_s(held_bytes: float) -> float:
 
 
 def resolve_model(model: str, models: Mapping[str, Model], cache: Path) -> Path:
-    """Return the folder of a profile's model. Raises AppError when it cannot be served."""
+    """Return the folder of a profile's model. Raises AppError when no Python can serve it."""
     known = models.get(model)
     if known is not None:
-        if known.problem is not None:
-            code = ErrorCode.MODEL_BROKEN if known.supported else ErrorCode.MODEL_UNSUPPORTED
-            raise AppError(f"{model} cannot be served: {known.problem}", code=code)
+        if known.problem is not None and not known.needs_python:
+            text = f"{model} cannot be served: {known.problem}"
+            raise AppError(text, code=ErrorCode.MODEL_BROKEN)
         return Path(known.path)
     if model == "demo":
         return paths.demo_model()

@@ -244,7 +244,8 @@ class ProfileForm(QDialog):
 
     def _model_problem(self) -> str:
         model = self._models.get(self.model_field.currentText().strip())
-        return model.fault or "" if model else ""
+        # What only the built-in Python cannot do is for the engine to say: it knows which is used.
+        return model.problem or "" if model and not model.needs_python else ""
 
     def _faulty_control(self) -> QWidget | None:
         """Mark every field that is wrong; return the first one's control."""
@@ -262,14 +263,23 @@ class ProfileForm(QDialog):
     def _on_save(self) -> None:
         faulty = self._faulty_control()
         if faulty is not None:
-            if not faulty.isVisibleTo(self):
-                self.all_button.setChecked(True)
-            faulty.setFocus()
-            self._scroll.ensureWidgetVisible(faulty, 0, 60)
+            self._go_to(faulty)
             return
         self.error_label.clear()
         self.save_button.setEnabled(False)
         self.submitted.emit(self.draft())
+
+    def show_field(self, name: str) -> None:
+        """Bring the field of an option into sight, with the keyboard in it."""
+        if name in self.rows:
+            self._go_to(self.rows[name].control)
+
+    def _go_to(self, control: QWidget) -> None:
+        if not control.isVisibleTo(self):
+            self.all_button.setChecked(True)
+        control.setFocus()
+        # Once the page has its new height.
+        QTimer.singleShot(0, control, lambda: self._scroll.ensureWidgetVisible(control, 0, 60))
 
     def draft(self) -> ProfileDraft:
         """Return the profile as it stands in the form. Raises ValueError while a field is wrong."""

@@ -1,6 +1,7 @@
 """What connects the servers half to the engine, the menus and the memory of the window."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from PySide6.QtCore import QCoreApplication, QObject
 from PySide6.QtGui import QAction, QGuiApplication
@@ -60,6 +61,8 @@ class Dashboard(QObject):
         panel.run_requested.connect(panel.expect_model)
         panel.run_requested.connect(profiles.run_model)
         panel.start_requested.connect(self.starting.start)
+        panel.room_requested.connect(self.starting.make_room)
+        panel.python_requested.connect(partial(profiles.edit, field="python"))
         panel.preview.plan_wanted.connect(self._on_plan_wanted)
         panel.copy_url_requested.connect(self._copy_address)
 

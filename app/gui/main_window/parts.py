@@ -86,7 +86,8 @@ class Parts(QObject):
     def begin(self) -> None:
         """Connect to the engine, and load what the first frame could do without."""
         self.session.begin()
-        self.session.crew.run("load-plots", load_pyqtgraph, self._on_plots_loaded)
+        plots = self.servers_panel.enable_plots
+        self.session.crew.run("load-plots", load_pyqtgraph, lambda _result: plots())
 
     def end(self) -> None:
         """Remember how things are and end everything in order; then `ended` is emitted."""
@@ -143,6 +144,7 @@ class Parts(QObject):
         servers.restart_requested.connect(self.session.restart)
         servers.remove_requested.connect(self._remove_server)
         servers.inspect_requested.connect(self.inspecting.show_server)
+        servers.model_requested.connect(self.inspecting.show_model)
         servers.board.density_changed.connect(self._refresh_commands)
         servers.edit_requested.connect(self.profiles.edit)
         servers.new_requested.connect(self._on_new_profile)
@@ -257,9 +259,6 @@ class Parts(QObject):
             self.models_panel.inspect_current()
         elif (selected := self.servers_panel.selected_id()) is not None:
             self.inspecting.show_server(selected)
-
-    def _on_plots_loaded(self, _result: object) -> None:
-        self.servers_panel.enable_plots()
 
     def _on_connected(self, connection: Connection) -> None:
         self.notice.hide()

@@ -90,11 +90,13 @@ class ProfileActions(QObject):
             profile = Profile("", name, model_id, policy=self._new_policy())
         self._open(profile, lambda draft: lambda api: api.create_profile(draft))
 
-    def edit(self, profile_id: str) -> None:
-        """Open the form of a profile."""
+    def edit(self, profile_id: str, field: str = "") -> None:
+        """Open the form of a profile, at the field of an option where one is named."""
         profile = self._mirror.profiles.get(profile_id)
         if profile is not None:
             self._open(profile, lambda draft: lambda api: api.update_profile(profile_id, draft))
+            if field and self.form is not None:
+                self.form.show_field(field)
 
     def duplicate(self, profile_id: str) -> None:
         """Make a copy of a profile and choose it."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
@@ -51,6 +52,16 @@ class Starting(QObject):
             self._on_plan,
             lambda error: self._on_no_plan(profile_id, error),
         )
+
+    def make_room(self, profile_id: str) -> None:
+        """Ask which server to stop for a profile whose memory ran out, though it may fit now."""
+
+        def ask(plan: StartPlan) -> None:
+            largest = max(plan.others_bytes, key=plan.others_bytes.__getitem__, default=None)
+            first = plan.stop_first or ((largest,) if largest is not None else ())
+            self._ask(msgspec.structs.replace(plan, stop_first=first))
+
+        self._session.call("plan", lambda api: api.start_plan(profile_id), ask)
 
     def fetch(self, profile_id: str, on_plan: Callable[[StartPlan], object]) -> None:
         """Ask for the arithmetic alone; silence when there is none."""

@@ -169,7 +169,7 @@ def _architecture(subject: Subject) -> Fact | None:
     if not family and hub is None:
         return None
     name = fmt.family(family) if family else _tr("Unknown")
-    reason = (model.problem or "") if model is not None and not model.supported else ""
+    reason = (model.problem or "") if model is not None and model.needs_python else ""
     if hub is not None and hub.supported is False:
         reason = hub.reason
     if reason:

@@ -51,7 +51,9 @@ def make_menu(row: Row, wishes: Wishes, parent: QWidget, *, is_live: bool, is_lo
         add(_tr("Repair"), wishes.repair).setEnabled(is_live)
     if model is not None:
         add(_tr("Run"), wishes.run).setEnabled(model.problem is None and is_free)
-        add(_tr("New profile…"), wishes.new_profile).setEnabled(model.problem is None)
+        add(_tr("New profile…"), wishes.new_profile).setEnabled(
+            model.problem is None or model.needs_python
+        )
     else:
         is_odd = isinstance(row.item, HubModel) and row.item.supported is False
         text = _tr("Download anyway") if is_odd else _tr("Download")

@@ -55,6 +55,9 @@ class ServersPanel(QWidget):
     inspect_requested = Signal(str, str)  # a server id; overview, requests, log, try or connect
     copy_url_requested = Signal(object)  # str, a server id
     edit_requested = Signal(object)  # str, a profile id
+    python_requested = Signal(object)  # str, a profile id
+    model_requested = Signal(object)  # str, a model id
+    room_requested = Signal(object)  # str, a profile id
     new_requested = Signal()
     import_requested = Signal()
     run_requested = Signal(object)  # str, a model id
@@ -295,23 +298,23 @@ class ServersPanel(QWidget):
     def _on_tile_requested(self, request: TileRequest) -> None:
         server_id = request.server_id
         self.board.select(server_id)
-        match request.action:
-            case TileAction.START:
-                self.start_requested.emit(server_id)
-            case TileAction.STOP:
-                self.stop_requested.emit(server_id)
-            case TileAction.KILL:
-                self.kill_requested.emit(server_id)
-            case TileAction.RESTART:
-                self.restart_requested.emit(server_id)
-            case TileAction.REMOVE:
-                self.remove_requested.emit(server_id)
-            case TileAction.COPY_URL:
-                self.copy_url_requested.emit(server_id)
-            case TileAction.EDIT:
-                self.edit_requested.emit(server_id)
-            case TileAction.INSPECT | TileAction.LOG | TileAction.TRY | TileAction.CONNECT:
-                self.inspect_requested.emit(server_id, _TABS[request.action])
+        if request.action in _TABS:
+            self.inspect_requested.emit(server_id, _TABS[request.action])
+        elif request.action is TileAction.MODEL:
+            self.model_requested.emit(self._mirror.servers[server_id].model)
+        else:
+            wishes = {
+                TileAction.START: self.start_requested,
+                TileAction.STOP: self.stop_requested,
+                TileAction.KILL: self.kill_requested,
+                TileAction.RESTART: self.restart_requested,
+                TileAction.REMOVE: self.remove_requested,
+                TileAction.COPY_URL: self.copy_url_requested,
+                TileAction.EDIT: self.edit_requested,
+                TileAction.PYTHON: self.python_requested,
+                TileAction.FREE_MEMORY: self.room_requested,
+            }
+            wishes[request.action].emit(server_id)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         self._drop.take(event)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from PySide6.QtCore import QCoreApplication
 
 from app.gui.models.server_state import was_refused
+from app.wire.errors import ErrorCode
 from app.wire.nouns import Server, ServerState
 from app.wire.policy import LARGE_BYTES
 
@@ -24,6 +25,9 @@ class TileAction(Enum):
     TRY = "try"
     INSPECT = "inspect"
     CONNECT = "connect"
+    PYTHON = "python"
+    MODEL = "model"
+    FREE_MEMORY = "free_memory"
 
 
 class Face(NamedTuple):
@@ -35,6 +39,8 @@ class Face(NamedTuple):
     tip: str = ""
     kind: str = ""
     is_open: bool = True
+    is_short: bool = False
+    """Shows its picture only; the words are for the tool-tip."""
 
 
 def _tr(text: str) -> str:
@@ -106,11 +112,33 @@ def faces(server: Server) -> tuple[Face, ...]:
                 Face(_tr("Dismiss"), "x", TileAction.REMOVE, kind="flat"),
             )
         case ServerState.FAILED:
-            return (
-                Face(_tr("Start again"), "play", TileAction.START),
-                Face(_tr("Show log"), "file-text", TileAction.LOG),
-                Face(_tr("Dismiss"), "x", TileAction.REMOVE, kind="flat"),
-            )
+            return _failed_faces(server)
+
+
+def _failed_faces(server: Server) -> tuple[Face, ...]:
+    again = Face(_tr("Start again"), "play", TileAction.START)
+    dismiss = Face(_tr("Dismiss"), "x", TileAction.REMOVE, kind="flat")
+    if (cure := _cure(server)) is not None:
+        # The log keeps its icon on the right; three long texts have no room.
+        return (again, cure, dismiss._replace(is_short=True))
+    return (again, Face(_tr("Show log"), "file-text", TileAction.LOG), dismiss)
+
+
+def _cure(server: Server) -> Face | None:
+    """Return the button that leads to where the hint of a failure can be followed."""
+    edit = Face(_tr("Edit profile…"), "pencil", TileAction.EDIT)
+    match server.failure and server.failure.code:
+        case ErrorCode.MODEL_UNSUPPORTED | ErrorCode.PYTHON_UNUSABLE:
+            return Face(_tr("Use another Python…"), "terminal", TileAction.PYTHON)
+        case ErrorCode.MODEL_MISSING | ErrorCode.MODEL_BROKEN:
+            is_hub_id = server.model.count("/") == 1 and not server.model.startswith(("/", "~"))
+            return Face(_tr("Download…"), "download", TileAction.MODEL) if is_hub_id else edit
+        case ErrorCode.OUT_OF_MEMORY:
+            return Face(_tr("Free memory…"), "memory-stick", TileAction.FREE_MEMORY)
+        case ErrorCode.OPTION_WRONG | ErrorCode.PROFILE_BROKEN:
+            return edit
+        case _:
+            return None
 
 
 def _running_faces(server: Server) -> tuple[Face, ...]:

@@ -27,8 +27,12 @@ _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _PENDING_S = 8.0
 """A press that changed nothing for so long has failed; a notice of the window says why."""
 _HARMLESS = frozenset(
-    {TileAction.LOG, TileAction.COPY_URL, TileAction.TRY, TileAction.INSPECT, TileAction.CONNECT}
-)
+    {
+        TileAction.LOG, TileAction.COPY_URL, TileAction.TRY, TileAction.INSPECT,
+        TileAction.CONNECT, TileAction.EDIT, TileAction.PYTHON, TileAction.MODEL,
+        TileAction.FREE_MEMORY,
+    }
+)  # fmt: skip
 """Actions that change nothing on the server, so that no button waits for an outcome."""
 
 

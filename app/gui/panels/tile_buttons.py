@@ -105,8 +105,8 @@ class TileButtons(QObject):
         return True
 
     def _dress(self, button: QPushButton, face: Face, name: str) -> None:
-        button.setText(face.text)
-        button.setToolTip(face.tip if self._is_live else no_engine())
+        button.setText("" if face.is_short else face.text)
+        button.setToolTip(_tip(face) if self._is_live else no_engine())
         button.setAccessibleName(f"{face.text}, {name}")
         if button.property("kind") != face.kind:
             button.setProperty("kind", face.kind)
@@ -152,7 +152,7 @@ class TileButtons(QObject):
             return
         self._is_live = is_live
         for face, button in zip(self._faces, self._main, strict=False):
-            button.setToolTip(face.tip if is_live else no_engine())
+            button.setToolTip(_tip(face) if is_live else no_engine())
         for button, text in ((self._log, _tr("Show log")), (self._try, _tr("Try it"))):
             button.setToolTip(text if is_live else no_engine())
         self._open_buttons()
@@ -182,7 +182,7 @@ class TileButtons(QObject):
         """Lay the buttons out in `room`; return what is left between them."""
         left = room.left()
         for button in self._main[: len(self._faces)]:
-            width = button.sizeHint().width()
+            width = button.sizeHint().width() if button.text() else HEIGHT
             button.setGeometry(left, room.top(), width, HEIGHT)
             left += width + _GAP
         right = room.right() + 1
@@ -193,7 +193,15 @@ class TileButtons(QObject):
         return QRect(left + 4, room.top(), max(0, right - left - 12), HEIGHT)
 
 
+def _tip(face: Face) -> str:
+    return face.tip or (face.text if face.is_short else "")
+
+
 def _draw_icon(button: QPushButton, face: Face) -> None:
     tokens = theme().tokens
     ink = tokens.on_fill if face.kind == "primary" else tokens.tx
-    set_button_icon(button, face.icon, ink if button.isEnabled() else tokens.tx3)
+    colour = ink if button.isEnabled() else tokens.tx3
+    if face.is_short:
+        button.setIcon(icons.icon(face.icon, colour))
+    else:
+        set_button_icon(button, face.icon, colour)

@@ -7,8 +7,8 @@ from fnmatch import fnmatch
 from typing import cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from app.architectures import installed_architectures
 from app.wire.hub import HubFile, HubModel
-from app.worker.architectures import installed_architectures
 from app.worker.files import Table, clean, table, texts, whole_number
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")

@@ -92,7 +92,8 @@ class ActionRow(QWidget):
         self.other.setToolTip(problem or "")
         is_usable = self._is_live and not problem
         self.main.setEnabled(is_usable)
-        self.other.setEnabled(is_usable)
+        may_suit = subject.model is not None and subject.model.needs_python
+        self.other.setEnabled(is_usable or (self._is_live and may_suit))
         if server is not None:
             starts = server.state in (ServerState.STARTING, ServerState.BACKING_OFF)
             word = self.tr("Starting") if starts else self.tr("Running")

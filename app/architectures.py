@@ -1,4 +1,4 @@
-"""Which architectures the installed mlx-lm can load, found without importing it."""
+"""Which architectures an mlx-lm can load, found without importing it."""
 
 import ast
 import importlib.util
@@ -30,18 +30,45 @@ class Architectures(msgspec.Struct, frozen=True):
 
 @cache
 def installed_architectures() -> Architectures | None:
-    """Return what the installed mlx-lm loads, None where it cannot be told.
+    """Return what the built-in mlx-lm loads, None where it cannot be told."""
+    spec = importlib.util.find_spec("mlx_lm")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        if (found := architectures_in(Path(place))) is not None:
+            return found
+    return None
+
+
+def architectures_in(package: Path) -> Architectures | None:
+    """Return what the mlx_lm in this folder loads, None where it cannot be told.
 
     Importing mlx_lm would take 2 s and 80 MB, so its folder and the text of its utils are read.
     """
-    spec = importlib.util.find_spec("mlx_lm")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        # By pkgutil, which also lists modules that a frozen program keeps in its archive.
-        modules = {module.name for module in pkgutil.iter_modules([str(Path(place) / "models")])}
-        text = _source(Path(place) / "utils.py")
-        if modules and text is not None:
-            return _from_source(frozenset(modules), text)
-    return None
+    # By pkgutil, which also lists modules that a frozen program keeps in its archive.
+    modules = {module.name for module in pkgutil.iter_modules([str(package / "models")])}
+    text = _source(package / "utils.py")
+    return _from_source(frozenset(modules), text) if modules and text is not None else None
+
+
+class _Config(msgspec.Struct):
+    """The part of a model's config.json that decides which module loads it."""
+
+    model_type: str = ""
+    architectures: tuple[str, ...] = ()
+    model_file: str | None = None
+
+
+def unknown_architecture(model: Path, known: Architectures | None) -> str:
+    """Return the architecture of the model in a folder if it is not `known`, otherwise ""."""
+    try:
+        config = msgspec.json.decode((model / "config.json").read_bytes(), type=_Config)
+    except (OSError, msgspec.DecodeError):
+        # Something else is wrong with it, and said elsewhere.
+        return ""
+    family = config.model_type
+    # Code that the model brings along replaces mlx-lm's own.
+    if not family or known is None or config.model_file is not None:
+        return ""
+    return "" if known.can_load(family, config.architectures) else family[:80]
 
 
 def _source(path: Path) -> str | None:
