@@ -472,6 +472,23 @@ def test_cache_is_measured_only_where_memory_is_short() -> None:
     run(scenario)
 
 
+def test_plan_measures_no_cache_when_the_weights_alone_are_too_much() -> None:
+    async def scenario(s: Street) -> None:
+        hub = Hub()
+        s.supervisor._planner._hub = hub  # type: ignore[assignment]
+        s.add("old", "next")
+        await s.up("old", 5, by_hand=True)
+        s.budget("5.2 GB")
+        plan = await s.plan("next")
+        assert (plan.verdict, plan.stop_first) == (Verdict.TOO_BIG, ("old",))
+        assert hub.asked == 0
+        s.budget("8 GB")
+        assert (await s.plan("next")).cache_bytes == GIB
+        assert hub.asked == 1
+
+    run(scenario)
+
+
 def test_plan_of_a_running_server_does_not_count_itself() -> None:
     async def scenario(s: Street) -> None:
         await s.up("p", 5, by_hand=True)

@@ -12,12 +12,13 @@ from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.dialogs.start_plan import StartPlanDialog
+from app.gui.main_window import starting as starting_module
 from app.gui.main_window.dashboard import name_commands
 from app.gui.main_window.starting import Starting
 from app.gui.models.model_list import MIME
 from app.gui.panels.servers_panel import ServersPanel
 from app.gui.widgets.notice_bar import NoticeBar
-from app.wire.errors import AppError
+from app.wire.errors import AppError, ErrorCode
 from app.wire.events import Upsert
 from app.wire.hub import Verdict
 from app.wire.nouns import Model, ModelSource, Profile, ServerState
@@ -31,6 +32,16 @@ TOO_BIG = StartPlan(
 FITS = StartPlan("chat", Verdict.FITS, "It fits.", 32_768, needed_bytes=GIB, limit_bytes=48 * GIB)
 
 
+class Heard:
+    """A signal that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def emit(self, value: object) -> None:
+        self.heard.append(value)
+
+
 class FakeSession:
     """Answers the one question of these tests when the test says so."""
 
@@ -41,9 +52,10 @@ class FakeSession:
         self.started: list[str] = []
         self.stopped: list[str] = []
         self.answer: Callable[[StartPlan], object] = lambda _plan: None
+        self.failed = Heard()
         self.refuse: Callable[[AppError], object] = lambda _error: None
 
-    def call(self, _name: str, _work: Any, on_success: Any, on_failure: Any) -> None:
+    def call(self, _name: str, _work: Any, on_success: Any, on_failure: Any = None) -> None:
         self.answer, self.refuse = on_success, on_failure
 
     def launch(self, profile_id: str) -> None:
@@ -77,20 +89,74 @@ def test_start_that_fits_goes_on_at_once(qtbot: QtBot) -> None:
     assert starting.dialog is None
 
 
-def test_start_waits_no_longer_than_a_moment_for_the_plan(qtbot: QtBot) -> None:
+def test_start_waits_for_a_plan_that_takes_long_and_says_so(qtbot: QtBot) -> None:
+    engine = Engine(server())
+    panel = panel_of(qtbot, engine)
+    starting, session = starting_of(qtbot, engine)
+    starting.checking.connect(panel.header.show_checked)
+    panel.last_profile_id = "chat"
+    starting.start("chat")
+    qtbot.waitUntil(lambda: panel.header.start_button.text() == "Checking…")
+    assert panel.header.start_button.toolTip() == "Checking memory for Fast chat…"
+    assert not panel.header.start_button.isEnabled()
+    starting.start("chat")
+    assert session.started == []
+    session.answer(TOO_BIG)
+    assert panel.header.start_button.text() == "Start"
+    assert starting.dialog is not None
+    assert session.started == []
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_start_without_an_answer_asks_before_it_goes_on(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, agrees: bool
+) -> None:
+    monkeypatch.setattr(starting_module, "_DEADLINE_MS", 50)
+    reasons: list[str] = []
+
+    def ask(_window: QWidget, name: str, reason: str) -> bool:
+        reasons.append(f"{name}: {reason}")
+        return agrees
+
+    monkeypatch.setattr(starting_module, "may_start_unchecked", ask)
     starting, session = starting_of(qtbot, Engine())
     starting.start("chat")
-    qtbot.waitUntil(lambda: session.started == ["chat"], timeout=2000)
+    qtbot.waitUntil(lambda: bool(reasons))
+    assert reasons == ["Fast chat: The engine did not say in time whether it fits."]
+    assert session.started == (["chat"] if agrees else [])
     session.answer(TOO_BIG)
     assert starting.dialog is None
-    assert session.started == ["chat"]
 
 
-def test_start_goes_on_when_there_is_no_plan(qtbot: QtBot) -> None:
+def test_start_that_the_engine_refuses_to_look_at_is_told(qtbot: QtBot) -> None:
     starting, session = starting_of(qtbot, Engine())
     starting.start("chat")
-    session.refuse(AppError("There is no such route."))
-    assert session.started == ["chat"]
+    refusal = AppError("There is no profile “chat”.", code=ErrorCode.NOT_FOUND)
+    session.refuse(refusal)
+    assert session.started == []
+    assert session.failed.heard == [refusal]
+
+
+def test_second_start_that_does_not_fit_is_asked_about_after_the_first(qtbot: QtBot) -> None:
+    starting, session = starting_of(qtbot, Engine(server()))
+    starting.start("chat")
+    session.answer(TOO_BIG)
+    first = starting.dialog
+    starting.start("demo")
+    session.answer(msgspec.structs.replace(TOO_BIG, profile="demo"))
+    assert starting.dialog is first
+    press(starting, "Cancel")
+    session.answer(msgspec.structs.replace(TOO_BIG, profile="demo"))
+    assert starting.dialog is not None
+    assert "Demo needs more memory than is free" in starting.dialog.texts()
+
+
+def test_memory_that_ran_out_is_freed_by_the_largest_server_though_all_fits(qtbot: QtBot) -> None:
+    starting, session = starting_of(qtbot, Engine(server()))
+    starting.make_room("chat")
+    session.answer(msgspec.structs.replace(FITS, others_bytes={"coding": GIB, "x": 5}))
+    press(starting, "Stop Coding assistant and start")
+    assert session.stopped == ["coding"]
 
 
 def test_start_beyond_the_limit_shows_the_sum_and_stops_another_server_first(qtbot: QtBot) -> None:

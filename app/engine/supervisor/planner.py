@@ -43,12 +43,16 @@ class Planner:
         With `others_bytes`, which other servers hold, the cache is measured only where it could
         matter: that takes a process of its own and up to some seconds.
         """
-        shape = await self._shape_of(profile.model, others_bytes)
+        return await self._shape(profile, lambda size: self._is_ample(size, others_bytes))
+
+    async def _shape(self, profile: Profile, is_enough: Callable[[int], bool]) -> ModelShape:
+        """Measure the cache unless the size of the weights alone is enough to know."""
+        shape = await self._shape_of(profile.model, is_enough)
         draft = str(profile.options.get("draft_model", ""))
         if not draft:
             return shape
         try:
-            return _both(shape, await self._shape_of(draft, others_bytes))
+            return _both(shape, await self._shape_of(draft, is_enough))
         except AppError:
             # The start will say what is wrong with it.
             return shape
@@ -64,15 +68,21 @@ class Planner:
         """Return what a start would mean now.
 
         `idle` returns the servers that may be stopped for it, the least recently used first.
+        Answers at once where the weights alone are too much.
         """
+        held = {name: size for name, size in self.memory.held().items() if name != profile.id}
+        foreign = self.memory.foreign_bytes()
+
+        def is_hopeless(weights: int) -> bool:
+            alone = ModelShape(weights)
+            return self.fit(alone, sum(held.values()) + foreign).verdict is Verdict.TOO_BIG
+
         try:
-            shape = await self.shape(profile)
+            shape = await self._shape(profile, is_hopeless)
         except AppError as error:
             is_unsupported = error.code is ErrorCode.MODEL_UNSUPPORTED
             verdict = Verdict.UNSUPPORTED if is_unsupported else Verdict.UNKNOWN
             return StartPlan(profile.id, verdict, error.message, context or 0)
-        held = {name: size for name, size in self.memory.held().items() if name != profile.id}
-        foreign = self.memory.foreign_bytes()
         found = self.fit(shape, sum(held.values()) + foreign, context)
 
         def fits(freed: int) -> bool:
@@ -98,7 +108,7 @@ class Planner:
             stop_first=stop_first,
         )
 
-    async def _shape_of(self, model: str, others_bytes: int | None) -> ModelShape:
+    async def _shape_of(self, model: str, is_enough: Callable[[int], bool]) -> ModelShape:
         models = self._bus.models
         folder = await asyncio.to_thread(preflight.resolve_model, model, models, self._cache)
         key = folder, await asyncio.to_thread(_changed_at, folder)
@@ -106,7 +116,7 @@ class Planner:
         if known is not None:
             return known
         weights = await asyncio.to_thread(preflight.weights_bytes, folder)
-        if self._hub is None or self._is_ample(weights, others_bytes):
+        if self._hub is None or is_enough(weights):
             return ModelShape(weights)
         try:
             async with asyncio.timeout(_MEASURE_S):

@@ -61,6 +61,7 @@ class Dashboard(QObject):
         panel.run_requested.connect(panel.expect_model)
         panel.run_requested.connect(profiles.run_model)
         panel.start_requested.connect(self.starting.start)
+        self.starting.checking.connect(panel.header.show_checked)
         panel.room_requested.connect(self.starting.make_room)
         panel.python_requested.connect(partial(profiles.edit, field="python"))
         panel.preview.plan_wanted.connect(self._on_plan_wanted)

@@ -47,6 +47,14 @@ def may_stop_engine(window: QWidget, servers: list[str]) -> bool:
     return box.ask(_tr("Stop"))
 
 
+def may_start_unchecked(window: QWidget, name: str, reason: str) -> bool:
+    """Ask whether a server may be started though nobody knows whether it fits."""
+    box = Question(window, _tr("Start"), "memory-stick")
+    box.setText(_tr("Start {name} without a look at the memory?").format(name=name))
+    box.setInformativeText(reason)
+    return box.ask(_tr("Start anyway"), is_default=False)
+
+
 def may_revoke(window: QWidget, name: str) -> bool:
     """Ask whether an API key may be revoked."""
     box = Question(window, _tr("Revoke key"), "key")

@@ -2,55 +2,67 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 
 import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.gui.dialogs.start_plan import Decision, StartPlanDialog
+from app.gui.main_window.questions import may_start_unchecked
 from app.gui.main_window.session import Session
-from app.wire.errors import AppError
+from app.wire.errors import AppError, ErrorCode
 from app.wire.hub import Verdict
 from app.wire.nouns import Server
 from app.wire.plan import StartPlan
 
-_PATIENCE_MS = 300
-"""A start does not wait longer for the arithmetic; the engine checks once more by itself."""
+_MOMENT_MS = 300
+"""A check that takes longer is shown."""
+_DEADLINE_MS = 8000
+"""The engine's own is 5 s; nothing is started unchecked without a question."""
 
 
 class Starting(QObject):
-    """One start at a time is asked about; a second press of Start changes nothing."""
+    """Starts nothing before the arithmetic is there; a second press of Start changes nothing."""
 
     asked = Signal()  # a question is to be seen, which a hidden window would not show
+    checking = Signal(object)  # frozenset[str], profiles whose check takes more than a moment
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
         self._session = session
         self._mirror = session.mirror
         self._window = window
-        self._asked: str | None = None
-        """The profile whose plan is awaited."""
+        self._numbers = count()
+        self._awaited: dict[str, int] = {}
+        """Profiles whose plan is awaited, each with the number of its question."""
+        self._later: list[str] = []
+        """Profiles to ask about when the open question has been answered."""
         self._queued: dict[str, set[str]] = {}
         """Profiles that wait for the end of these servers."""
         self.dialog: StartPlanDialog | None = None
-        self._patience = QTimer(self)
-        self._patience.setSingleShot(True)
-        self._patience.setInterval(_PATIENCE_MS)
-        self._patience.timeout.connect(self._on_no_answer)
+        self._moment = QTimer(self)
+        self._moment.setSingleShot(True)
+        self._moment.setInterval(_MOMENT_MS)
+        self._moment.timeout.connect(self._tell_checking)
         self._mirror.server_changed.connect(self._on_server_changed)
         self._mirror.server_removed.connect(self._on_server_gone)
 
     def start(self, profile_id: str) -> None:
         """Start a profile, after a question when it would not fit."""
-        if self._asked is not None and self._asked != profile_id:
-            self._on_no_answer()
-        self._asked = profile_id
-        self._patience.start()
+        if profile_id in self._awaited:
+            return
+        number = self._awaited[profile_id] = next(self._numbers)
+        self._moment.start()
+        late = self.tr("The engine did not say in time whether it fits.")
+        QTimer.singleShot(
+            _DEADLINE_MS, self, lambda: self._on_no_plan(profile_id, number, AppError(late))
+        )
         self._session.call(
             "plan",
             lambda api: api.start_plan(profile_id),
-            self._on_plan,
-            lambda error: self._on_no_plan(profile_id, error),
+            lambda plan: self._on_plan(number, plan),
+            lambda error: self._on_no_plan(profile_id, number, error),
         )
 
     def make_room(self, profile_id: str) -> None:
@@ -73,35 +85,50 @@ class Starting(QObject):
     def forget(self, _connection: object = None) -> None:
         """Start nothing of what still waits: it was meant for another engine."""
         self._queued.clear()
+        self._awaited.clear()
+        self._later.clear()
+        self._tell_checking()
 
-    def _on_plan(self, plan: StartPlan) -> None:
-        if plan.profile != self._asked:
+    def _tell_checking(self) -> None:
+        self.checking.emit(frozenset(self._awaited))
+
+    def _take(self, profile_id: str, number: int) -> bool:
+        """Return True for the answer that is awaited."""
+        if self._awaited.get(profile_id) != number:
+            return False
+        del self._awaited[profile_id]
+        self._tell_checking()
+        return True
+
+    def _on_plan(self, number: int, plan: StartPlan) -> None:
+        if not self._take(plan.profile, number):
             return
-        self._patience.stop()
-        self._asked = None
         if plan.verdict is Verdict.TOO_BIG:
             self._ask(plan)
         else:
             self._session.launch(plan.profile)
 
-    def _on_no_plan(self, profile_id: str, _error: AppError) -> None:
-        # Whatever is wrong, the start itself says it better.
-        if profile_id == self._asked:
-            self._on_no_answer()
-
-    def _on_no_answer(self) -> None:
-        profile_id, self._asked = self._asked, None
-        self._patience.stop()
-        if profile_id is not None:
+    def _on_no_plan(self, profile_id: str, number: int, error: AppError) -> None:
+        if not self._take(profile_id, number):
+            return
+        if error.code is not ErrorCode.INTERNAL:
+            # No engine, or no such profile: a start would say the same.
+            self._session.failed.emit(error)
+            return
+        self.asked.emit()
+        if may_start_unchecked(self._window, self._name(profile_id), error.message):
             self._session.launch(profile_id)
+
+    def _name(self, profile_id: str) -> str:
+        profile = self._mirror.profiles.get(profile_id)
+        return profile_id if profile is None else profile.name
 
     def _ask(self, plan: StartPlan) -> None:
         if self.dialog is not None:
-            self.dialog.close()
-        profile = self._mirror.profiles.get(plan.profile)
-        name = plan.profile if profile is None else profile.name
+            self._later.append(plan.profile)
+            return
         names = {server.id: server.name for server in self._mirror.servers.values()}
-        self.dialog = StartPlanDialog(plan, name, names, self._window)
+        self.dialog = StartPlanDialog(plan, self._name(plan.profile), names, self._window)
         self.dialog.decided.connect(partial(self._on_decided, plan))
         self.dialog.finished.connect(self._on_closed)
         self.asked.emit()
@@ -109,6 +136,9 @@ class Starting(QObject):
 
     def _on_closed(self) -> None:
         self.dialog = None
+        if self._later:
+            # What was found out by then may have changed with the answer.
+            self.start(self._later.pop(0))
 
     def _on_decided(self, plan: StartPlan, decision: Decision) -> None:
         waits = {i for i in plan.stop_first if self._has_process(i)}

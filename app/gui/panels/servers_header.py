@@ -107,6 +107,8 @@ class ServersHeader(QWidget):
         self.new_button = self._icon_button(self.tr("New profile"))
         self.more_button = self._icon_button(self.tr("More for this profile"))
         self.more_button.clicked.connect(self._show_menu)
+        self._checked: frozenset[str] = frozenset()
+        """Profiles whose start waits for a look at the memory."""
         self.notice = FaultNotice(self)
         self._lay_out()
         self.picker.chosen.connect(self.refresh)
@@ -159,6 +161,13 @@ class ServersHeader(QWidget):
             return start, no_engine()
         if profile is None:
             return start, self.tr("Choose a profile first.")
+        if profile.id in self._checked:
+            text = self.tr("Checking memory for {name}…").format(name=profile.name)
+            return self.tr("Checking…"), text
+        return self._obstacle_of(profile)
+
+    def _obstacle_of(self, profile: Profile) -> tuple[str, str]:
+        start = self.tr("Start")
         server = self._mirror.servers.get(profile.id)
         state = None if server is None else server.state
         match state:
@@ -172,6 +181,11 @@ class ServersHeader(QWidget):
                 trouble = fault_text(profile)
                 reason = self.tr("The profile has a mistake: {trouble}").format(trouble=trouble)
                 return start, reason if trouble else ""
+
+    def show_checked(self, profile_ids: frozenset[str]) -> None:
+        """Say of these profiles that their start waits for a look at the memory."""
+        self._checked = profile_ids
+        self.refresh()
 
     def follow(self, server: Server) -> None:
         """Let the buttons follow a server that has changed."""
@@ -211,7 +225,10 @@ class ServersHeader(QWidget):
         button, text = self.start_button, self.start_button.text()
         self._dress_start(is_enabled=button.isEnabled())
         widths: list[int] = []
-        words = self.tr("Start"), self.tr("Starting"), self.tr("Running"), self.tr("Stopping")
+        words = (
+            self.tr("Start"), self.tr("Checking…"), self.tr("Starting"), self.tr("Running"),
+            self.tr("Stopping"),
+        )  # fmt: skip
         for word in words:
             button.setText(word)
             widths.append(button.sizeHint().width())
