@@ -241,13 +241,30 @@ def test_port_that_a_stranger_took_is_told_and_the_stranger_is_left_alone() -> N
     run(scenario)
 
 
-def test_server_that_grows_and_is_killed_for_it_says_memory() -> None:
+@pytest.mark.parametrize(
+    ("free_bytes", "code", "words"),
+    [
+        (2**30, ErrorCode.OUT_OF_MEMORY, "probably because memory ran out"),
+        (
+            12 * 2**30,
+            ErrorCode.SERVER_CRASHED,
+            "by a program or by hand; 75% of the memory was free",
+        ),
+    ],
+)
+def test_server_that_is_killed_says_memory_only_where_it_was_short(
+    free_bytes: int, code: ErrorCode, words: str
+) -> None:
     async def scenario(one: World) -> None:
+        one.supervisor._sampler._used_memory = lambda: 2**34 - free_bytes
         server = await one.start()
         await so(lambda: one.process.memory_info().rss > 100 << 20)
+        # The figure of a whole tick, not the one that was under way.
+        for _ in range(2):
+            await one.tick()
         os.kill(server.pid or 0, signal.SIGKILL)
         failed = await one.until_state(_S.FAILED)
-        check_failed(failed, ErrorCode.SERVER_CRASHED, "probably because memory ran out")
+        check_failed(failed, code, words)
 
     run(scenario, *READY, "grow:150")
 

@@ -19,13 +19,17 @@ from app.wire.portable import FieldProblem, LaunchPreview, PythonFacts
 
 _PROGRAM = "mlx_lm.server"
 _OTHER_PYTHON = "Use another Python, one whose mlx-lm knows it, or choose another model."
+_NO_FIT = "The config.json of {model} lacks what this mlx-lm needs for its architecture."
+_NO_FIT_HINT = "Download the model again, or use another Python with a newer mlx-lm."
 
 _CAUSES: tuple[tuple[str, ErrorCode, str, str], ...] = (
     ("insufficient memory", ErrorCode.OUT_OF_MEMORY, "The GPU ran out of memory.",
      "Stop another server, or choose a smaller model or fewer parallel answers."),
     ("outofmemory", ErrorCode.OUT_OF_MEMORY, "The GPU ran out of memory.",
      "Stop another server, or choose a smaller model or fewer parallel answers."),
-    ("not supported", ErrorCode.MODEL_UNSUPPORTED,
+    ("unable to allocate", ErrorCode.OUT_OF_MEMORY, "The memory ran out.",
+     "Stop another server, or choose a smaller model or fewer parallel answers."),
+    ("model type", ErrorCode.MODEL_UNSUPPORTED,
      "The mlx-lm of this server does not know the architecture of {model}.", _OTHER_PYTHON),
     ("no safetensors found", ErrorCode.MODEL_BROKEN, "{model} has no weights.",
      "Download the model again."),
@@ -37,8 +41,19 @@ _CAUSES: tuple[tuple[str, ErrorCode, str, str], ...] = (
      "The weights of {model} do not fit its config.json.", "Download the model again."),
     ("backend tokenizer", ErrorCode.MODEL_BROKEN, "{model} has no usable tokenizer.",
      "Download the model again."),
-    ("adapter path does not exist", ErrorCode.MODEL_MISSING,
+    ("adapter path does not exist", ErrorCode.OPTION_WRONG,
      "The adapter folder of this profile does not exist.", "Choose another adapter folder."),
+    ("trust_remote_code", ErrorCode.OPTION_WRONG,
+     "{model} brings Python code of its own, which this profile does not allow.",
+     "Allow it in the profile if you trust its author."),
+    ("no module named", ErrorCode.PYTHON_UNUSABLE,
+     "The Python of this server lacks a package that {model} needs.",
+     "Install it there, or use another Python; the log names the package."),
+    ("required positional argument", ErrorCode.MODEL_BROKEN, _NO_FIT, _NO_FIT_HINT),
+    ("unexpected keyword argument", ErrorCode.MODEL_BROKEN, _NO_FIT, _NO_FIT_HINT),
+    ("refused its options", ErrorCode.OPTION_WRONG,
+     "mlx-lm does not take an option of this profile.",
+     "Take it out of the profile; the log names it."),
     ("cached snapshot", ErrorCode.MODEL_MISSING, "{model} is not on this disk.",
      "Download the model first."),
     ("config.json", ErrorCode.MODEL_BROKEN, "{model} has no config.json.",
@@ -133,13 +148,14 @@ class MlxLm:
         if stage == "load":
             return Failure(
                 ErrorCode.MODEL_BROKEN,
-                f"{profile.model} could not be loaded: {error}",
-                "The log has the details. Downloading the model again often helps.",
+                f"{profile.model} could not be loaded by mlx-lm.",
+                "Download the model again, or use another Python; the log has the reason.",
             )
+        when = " while it generated" if stage == "generate" else ""
         return Failure(
             ErrorCode.SERVER_CRASHED,
-            f"The server ended: {error}",
-            "The log has the details.",
+            f"The server ended with an error{when}.",
+            "Start it again; the log has the reason.",
         )
 
 

@@ -74,6 +74,10 @@ class Life:
             return None
         return min(0.99, max(0.0, held_bytes / weights))
 
+    def unloaded_bytes(self, held_bytes: int) -> int:
+        """Return how much of the weights is still to be read into memory."""
+        return max(0, self._launch.weights_bytes - held_bytes)
+
     async def drop(self) -> None:
         """End a guard that got no order."""
         await self._child.close(deadline_s=_END_S)

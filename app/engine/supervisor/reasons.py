@@ -32,6 +32,8 @@ _STATUSES = {
 }
 _GPU_MEMORY = ("insufficient memory", "kiogpucommandbuffercallbackerroroutofmemory")
 
+_SHORT_SHARE = 0.1
+"""Systems begin to kill for memory while this share of it is still counted as free."""
 
 HEALING = frozenset(
     {
@@ -73,8 +75,11 @@ def from_os_error(error: OSError) -> Failure:
     )
 
 
-def from_exit(end: Exited | None, log: Path) -> Failure:
-    """Return the failure that an unexpected end means, with the last lines of the log."""
+def from_exit(end: Exited | None, log: Path, free_share: float | None = None) -> Failure:
+    """Return the failure that an unexpected end means, with the last lines of the log.
+
+    free_share: how much of the machine's memory was free before, 0 to 1; None if not known.
+    """
     lines = last_lines(log)
     text = "\n".join(lines).lower()
     if any(part in text for part in _GPU_MEMORY):
@@ -90,16 +95,27 @@ def from_exit(end: Exited | None, log: Path) -> Failure:
             "Start it again.",
         )
     elif end.signal == signal.SIGKILL:
-        failure = Failure(
-            ErrorCode.SERVER_CRASHED,
-            "The server was killed from outside (signal 9), probably because memory ran out.",
-            "Stop another server or choose a smaller model, then start it again.",
-        )
+        failure = _killed(free_share)
     else:
         failure = Failure(
             ErrorCode.SERVER_CRASHED, f"The server {_how(end)}.", "The log has the details."
         )
     return with_log(failure, log)
+
+
+def _killed(free_share: float | None) -> Failure:
+    if free_share is not None and free_share < _SHORT_SHARE:
+        return Failure(
+            ErrorCode.OUT_OF_MEMORY,
+            "The server was killed from outside (signal 9), probably because memory ran out.",
+            "Stop another server or choose a smaller model, then start it again.",
+        )
+    known = f"; {free_share:.0%} of the memory was free" if free_share is not None else ""
+    return Failure(
+        ErrorCode.SERVER_CRASHED,
+        f"The server was killed from outside (signal 9), by a program or by hand{known}.",
+        "Start it again.",
+    )
 
 
 def with_log(failure: Failure, log: Path) -> Failure:

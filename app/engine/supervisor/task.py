@@ -61,6 +61,8 @@ class ServerTask:
         self._loaded = False
         self._memory = 0
         self._used_before = 0
+        self._free_before: float | None = None
+        """Share of the machine's memory, at the last look while the process lived."""
         self._watchdog = Watchdog(time.monotonic(), patience_s=context.patience_s)
         self._ready_since: float | None = None
         self._retry_at = 0.0
@@ -143,6 +145,7 @@ class ServerTask:
             self._tell_released(release.while_ending(held, held - int(memory), less_used))
         if self.server.state is ServerState.STARTING or self.server.state.serves:
             self._memory, self._used_before = int(memory or 0), used
+            self._free_before = self._free_share(used)
         self._profile, fields = pending.follow(
             self._profile, self.server, self._context, self._python
         )
@@ -156,6 +159,12 @@ class ServerTask:
         is_idle = verdict is Verdict.IDLE and self.server.state is ServerState.READY
         if is_idle and self.server.port and policy_flag(self._profile.policy, "idle_probe"):
             self._probe.ask_if_due(now, self._watchdog, self.server.port, self.token)
+
+    def _free_share(self, used: int) -> float:
+        """Return how much of the memory is free, without what a load is about to take."""
+        if self.server.state is ServerState.STARTING and self._life is not None:
+            used += self._life.unloaded_bytes(self._memory)
+        return 1 - used / self._context.bus.info.machine.memory_bytes
 
     async def _run(self) -> None:
         while True:
@@ -176,7 +185,7 @@ class ServerTask:
     async def _live(self) -> None:
         """Run one process from start to end."""
         self._ending = self._loaded = False
-        self._problem = self._ready_since = None
+        self._problem = self._ready_since = self._free_before = None
         try:
             order = await asyncio.to_thread(make_order, self.server, self.log, self._context)
             self._profile, self.token, self._python = order.profile, order.token, order.python
@@ -327,7 +336,7 @@ class ServerTask:
         logfiles.keep_crash(self.log)
         if self._problem is not None:
             return reasons.with_log(self._problem, self.log)
-        return reasons.from_exit(end, self.log)
+        return reasons.from_exit(end, self.log, self._free_before)
 
     def _conclude_crash(self, failure: Failure) -> None:
         if self._ending:
