@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from engine_kit import RunningEngine, new_home, running_engine, until
 
+from app import paths
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import ProfileDraft, ServerState
 from app.wire.portable import Consent, ImportRequest, ImportSource
@@ -246,3 +247,38 @@ def test_settings_tell_what_new_profiles_say(engine: RunningEngine) -> None:
         api.change_settings({"new_idle_stop_minutes": 30})
         assert api.engine().new_policy == {"idle_stop_minutes": 30}
         api.change_settings({"new_idle_stop_minutes": 0})
+
+
+def test_draft_model_and_adapter_are_checked_at_their_fields(
+    engine: RunningEngine, tmp_path: Path
+) -> None:
+    wanted = draft("Drafted", draft_model="org/not-here", adapter_path=str(tmp_path / "none"))
+    with engine.api() as api:
+        problems = {p.field: p.message for p in api.preview_profile(wanted).problems}
+        assert "org/not-here is not on this disk" in problems["draft_model"]
+        assert "does not exist" in problems["adapter_path"]
+        made = api.create_profile(wanted)
+        api.start_server(made.id)
+        failure = engine.settle(made.id).failure
+        assert failure is not None
+        assert failure.code is ErrorCode.OPTION_WRONG
+        assert "The draft model cannot be used: org/not-here" in failure.message
+        api.remove_server(made.id)
+        api.delete_profile(made.id)
+
+
+def test_draft_model_of_the_library_is_given_as_its_folder(engine: RunningEngine) -> None:
+    wanted = draft("Guessing", draft_model="demo", max_tokens=4)
+    with engine.api() as api:
+        found = api.preview_profile(wanted)
+        assert found.problems == ()
+        assert f"--draft-model={paths.demo_model()}" in found.command
+        made = api.create_profile(wanted)
+        engine.start(made.id)
+        assert engine.complete(model="Guessing").status == 200
+        # The folder is for the server alone.
+        assert made.options["draft_model"] == "demo"
+        assert not next(s for s in api.servers() if s.id == made.id).pending
+        engine.stop_server(made.id)
+        api.remove_server(made.id)
+        api.delete_profile(made.id)

@@ -24,6 +24,7 @@ class OptionKind(StrEnum):
     TEXT = "text"
     CHOICE = "choice"
     PATH = "path"
+    MODEL = "model"
     JSON = "json"
     SIZE = "size"
 
@@ -111,7 +112,7 @@ def expected(row: Option) -> str:
             return 'a JSON object such as {"enable_thinking": false}'
         case OptionKind.SIZE:
             return "a size such as 4G, 500MB or a number of bytes"
-        case OptionKind.TEXT | OptionKind.PATH:
+        case OptionKind.TEXT | OptionKind.PATH | OptionKind.MODEL:
             return "plain text"
 
 
@@ -147,7 +148,9 @@ def _checked(row: Option, value: object) -> OptionValue | None:
             return float(value) if _is_in_range(row, value) else None
         case OptionKind.CHOICE:
             return value if isinstance(value, str) and value in row.choices else None
-        case OptionKind.TEXT | OptionKind.PATH | OptionKind.JSON | OptionKind.SIZE:
+        case (
+            OptionKind.TEXT | OptionKind.PATH | OptionKind.MODEL | OptionKind.JSON | OptionKind.SIZE
+        ):
             return value if isinstance(value, str) and _is_good_text(row, value) else None
 
 

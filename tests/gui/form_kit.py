@@ -4,6 +4,7 @@ from PySide6.QtWidgets import QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from app.gui.dialogs.profile_form import ProfileForm
+from app.wire.hub import Fit, Verdict
 from app.wire.nouns import Model, ModelSource, Profile
 from app.wire.options import Option, OptionKind, RuntimeInfo
 
@@ -18,6 +19,7 @@ OPTIONS = (
     Option("args", "--args", K.JSON, "Arguments", "For the template.", group="Prompt"),
     Option("trust", "--trust", K.FLAG, "Trust code", "Runs code.", default=False, group="Model"),
     Option("cache", "--cache", K.SIZE, "Cache", "Memory.", group="Model"),
+    Option("draft_model", "--draft-model", K.MODEL, "Draft model", "Guesses.", group="Model"),
     Option("level", "--level", K.CHOICE, "Log detail", "How much.", default="INFO",
            choices=("INFO", "DEBUG"), group="Log"),
 )  # fmt: skip
@@ -30,10 +32,11 @@ MODELS = [
     Model("someone/Newborn", "Newborn", "someone", ModelSource.HUB, "/c", 1, needs_python=True,
           problem="The built-in mlx-lm does not know the architecture newborn."),
 ]  # fmt: skip
+FITS = {MODELS[0].id: Fit(Verdict.TIGHT, "It is tight.", 4096)}
 
 
 def form(qtbot: QtBot, profile: Profile | None = None) -> ProfileForm:
-    dialog = ProfileForm(RUNTIME, profile, MODELS)
+    dialog = ProfileForm(RUNTIME, profile, MODELS, FITS)
     qtbot.addWidget(dialog)
     dialog.show()
     qtbot.waitExposed(dialog)

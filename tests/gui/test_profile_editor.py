@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMainWindow
 from pytestqt.qtbot import QtBot
 
 from app.gui.dialogs.import_sheet import ImportSheet
+from app.gui.dialogs.model_picker import SIZE_ROLE, VERDICT_ROLE, ModelPicker
 from app.gui.dialogs.option_row import OptionRow, detail_text
 from app.gui.dialogs.profile_form import ProfileForm
 from app.gui.dialogs.rename_sheet import RenameSheet
@@ -115,6 +116,28 @@ def test_form_opens_at_the_field_that_a_tile_names(qtbot: QtBot) -> None:
     dialog.show_field("cache")
     qtbot.waitUntil(lambda: control.isVisible() and not control.visibleRegion().isEmpty())
     assert dialog.focusWidget() is control
+
+
+def test_models_are_offered_with_size_and_verdict_for_the_draft_model_too(qtbot: QtBot) -> None:
+    dialog = editing(qtbot)
+    draft = dialog.rows["draft_model"].control
+    assert isinstance(draft, ModelPicker)
+    for picker in (dialog.model_field, draft):
+        rows = picker.model()
+        row = picker.findText(QWEN)
+        assert rows.index(row, 0).data(SIZE_ROLE) == "1 B"
+        assert rows.index(row, 0).data(VERDICT_ROLE) == Verdict.TIGHT
+        matches = picker.completer()
+        assert matches is not None
+        matches.setCompletionPrefix("qwen3")
+        assert matches.completionModel().index(0, 0).data(VERDICT_ROLE) == Verdict.TIGHT
+    assert dialog.model_field.currentText() == QWEN
+    assert draft.currentText() == ""
+    draft.setEditText("some/draft")
+    assert dialog.draft().options["draft_model"] == "some/draft"
+    dialog.show_preview(LaunchPreview("", (FieldProblem("draft_model", "It is not there."),)))
+    dialog.all_button.setChecked(True)
+    assert "It is not there." in texts(dialog)
 
 
 def test_form_shows_whether_the_chosen_model_fits(qtbot: QtBot) -> None:
@@ -340,6 +363,6 @@ def test_runtime_that_lacks_an_option_greys_it_from_the_start(qtbot: QtBot) -> N
     import msgspec
 
     runtime = msgspec.structs.replace(RUNTIME, unsupported={"temp": "No --temp."})
-    dialog = ProfileForm(runtime, None, MODELS)
+    dialog = ProfileForm(runtime, None, MODELS, {})
     qtbot.addWidget(dialog)
     assert not dialog.rows["temp"].control.isEnabled()

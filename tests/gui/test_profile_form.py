@@ -97,7 +97,7 @@ def test_form_is_no_higher_than_its_window(qtbot: QtBot) -> None:
     window = QWidget()
     qtbot.addWidget(window)
     window.resize(960, 600)
-    dialog = ProfileForm(RUNTIME, None, MODELS, window)
+    dialog = ProfileForm(RUNTIME, None, MODELS, {}, window)
     qtbot.addWidget(dialog)
     assert dialog.height() < window.height()
 

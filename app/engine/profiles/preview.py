@@ -7,6 +7,7 @@ import msgspec
 
 from app.engine.listen import is_free
 from app.engine.profiles import document
+from app.engine.profiles.folders import with_folders
 from app.engine.runtimes.base import Runtimes
 from app.wire.errors import AppError
 from app.wire.nouns import Profile, ProfileDraft
@@ -45,8 +46,9 @@ def preview(
     if runtime is None or not folder:
         return LaunchPreview("", tuple(problems))
     profile = Profile("", draft.name, model, draft.runtime, options, policy)
-    found = runtime.preview(profile, folder)
-    return msgspec.structs.replace(found, problems=(*problems, *found.problems))
+    served, bad_folders = with_folders(profile, find_model)
+    found = runtime.preview(served, folder)
+    return msgspec.structs.replace(found, problems=(*problems, *bad_folders, *found.problems))
 
 
 def _name_problems(name: str, others: list[Profile]) -> Iterator[FieldProblem]:

@@ -100,7 +100,7 @@ class MlxLm:
                 hint="Take the option out of the profile, or update mlx-lm.",
                 code=ErrorCode.PYTHON_UNUSABLE,
             )
-        if stranger := _stranger(python, model):
+        for stranger in _strangers(python, profile, model).values():
             raise AppError(
                 f"“{profile.name}” cannot be started: {stranger}",
                 hint=_OTHER_PYTHON,
@@ -132,8 +132,9 @@ class MlxLm:
         ]
         if python.problem:
             problems.append(FieldProblem("python", python.problem))
-        elif stranger := _stranger(python, model):
-            problems.append(FieldProblem("model", f"{stranger} {_OTHER_PYTHON}"))
+        else:
+            strangers = _strangers(python, profile, model).items()
+            problems += [FieldProblem(name, f"{text} {_OTHER_PYTHON}") for name, text in strangers]
         return LaunchPreview("" if python.problem else command, tuple(problems), facts)
 
     def _python_of(self, profile: Profile) -> Python:
@@ -191,9 +192,19 @@ def _unsupported(python: Python) -> dict[str, str]:
     return {row.name: f"mlx-lm {version} has no {row.flag}." for row in unknown}
 
 
-def _stranger(python: Python, model: str) -> str:
-    """Return that a Python does not know the architecture of a model, as a sentence, or ""."""
-    family = unknown_architecture(Path(model), python.architectures)
+def _strangers(python: Python, profile: Profile, model: str) -> dict[str, str]:
+    """Return why a Python cannot load the model or the draft model, by the name of the field."""
     version = f"mlx-lm {python.versions.get('mlx-lm', '')}".strip()
     which = f"The {version} of {python.program}" if python.program else f"The built-in {version}"
-    return f"{which} does not know the architecture {family}." if family else ""
+    folders = {"model": model, "draft_model": str(profile.options.get("draft_model", ""))}
+    found = {
+        name: unknown_architecture(Path(folder), python.architectures)
+        for name, folder in folders.items()
+        if folder
+    }
+    what = {"model": "", "draft_model": " of the draft model"}
+    return {
+        name: f"{which} does not know the architecture {family}{what[name]}."
+        for name, family in found.items()
+        if family
+    }

@@ -64,7 +64,7 @@ OPTIONS: tuple[Option, ...] = (
         why="A model works without a fine-tuning.",
     ),
     Option(
-        "draft_model", "--draft-model", _K.TEXT, "Draft model",
+        "draft_model", "--draft-model", _K.MODEL, "Draft model",
         "A small model of the same family that guesses ahead. Faster for one request at a time; "
         "requests are then served one after another.",
         group="Model",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from app.engine.profiles.folders import with_folders
 from app.engine.supervisor import logfiles, preflight, runfile
 from app.engine.supervisor.context import Context
 from app.wire.errors import AppError, ErrorCode
@@ -32,12 +33,23 @@ def make_order(server: Server, log: Path, context: Context) -> Order:
             f"The profile of “{server.name}” cannot be used any more.",
             code=ErrorCode.PROFILE_BROKEN,
         )
-    folder = preflight.resolve_model(profile.model, context.bus.models, context.cache)
+
+    def find_model(model: str) -> Path:
+        return preflight.resolve_model(model, context.bus.models, context.cache)
+
+    folder = find_model(profile.model)
+    served, problems = with_folders(profile, find_model)
+    if problems:
+        raise AppError(
+            problems[0].message,
+            hint="Correct it in the profile.",
+            code=ErrorCode.OPTION_WRONG,
+        )
     logfiles.begin(log)
     token = secrets.token_urlsafe(24)
     runtime = context.runtimes[profile.runtime]
     launch = preflight.make_launch(
-        profile, runtime, folder, token=token, log=log, run_id=runfile.new_run_id()
+        served, runtime, folder, token=token, log=log, run_id=runfile.new_run_id()
     )
     deadline_s = preflight.start_deadline_s(folder)
     return Order(profile, launch, token, runtime.info.python, deadline_s)

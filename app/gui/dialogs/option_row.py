@@ -8,6 +8,7 @@ from typing import Final
 from PySide6.QtCore import QCoreApplication, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QLineEdit, QPushButton, QWidget
 
+from app.gui.dialogs.model_picker import ModelPicker
 from app.gui.dialogs.setting_row import FormRow
 from app.gui.widgets.pop_up import PopUp
 from app.gui.widgets.switch import Switch
@@ -144,6 +145,12 @@ class OptionRow(FormRow):
             choice.setFixedWidth(_NUMBER_WIDTH)
             choice.currentIndexChanged.connect(self._on_edited)
             return choice
+        if option.kind is OptionKind.MODEL:
+            picker = ModelPicker(self)
+            picker.write("" if value is None else str(value))
+            picker.setFixedWidth(_TEXT_WIDTH)
+            picker.editTextChanged.connect(self._on_edited)
+            return picker
         field = QLineEdit(self)
         field.setText("" if value is None else str(value))
         field.setCursorPosition(0)
@@ -177,6 +184,8 @@ class OptionRow(FormRow):
             case Switch():
                 is_on = self.control.isChecked()
                 return None if is_on == bool(self.option.default) else is_on
+            case ModelPicker():
+                return self.control.currentText().strip() or None
             case QComboBox():
                 data: object = self.control.currentData()
                 return data if isinstance(data, str) else None

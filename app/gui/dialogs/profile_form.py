@@ -1,19 +1,16 @@
 """The dialog in which a profile is made or changed; its fields come from the option table."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
-    QCompleter,
     QDialog,
     QFrame,
     QLabel,
     QLineEdit,
-    QListView,
     QPushButton,
     QScrollArea,
-    QStyledItemDelegate,
     QVBoxLayout,
     QWidget,
 )
@@ -21,12 +18,12 @@ from PySide6.QtWidgets import (
 from app.gui.dialogs.fit_line import FitLine
 from app.gui.dialogs.form_card import FormCard
 from app.gui.dialogs.launch_card import LaunchCard
+from app.gui.dialogs.model_picker import ModelPicker
 from app.gui.dialogs.option_row import OptionRow
 from app.gui.dialogs.setting_row import FormRow
 from app.gui.models.profile_list import fault_text
 from app.gui.theme import theme
 from app.gui.widgets.button_icon import set_button_icon
-from app.gui.widgets.pop_up import PopUp
 from app.gui.widgets.sheet_foot import sheet_foot
 from app.wire.hub import Fit
 from app.wire.nouns import Model, Profile, ProfileDraft
@@ -60,12 +57,15 @@ class ProfileForm(QDialog):
         runtime: RuntimeInfo,
         profile: Profile | None,
         models: list[Model],
+        fits: Mapping[str, Fit],
         parent: QWidget | None = None,
     ) -> None:
+        """`fits`: whether models fit now, by their id, as far as it is known."""
         super().__init__(parent)
         self._runtime = runtime
         self._profile = profile
         self._models = {model.id: model for model in models}
+        self._fits = fits
         self._options: dict[str, OptionValue] = dict(profile.options) if profile else {}
         self._policy: dict[str, OptionValue] = dict(profile.policy) if profile else {}
         self._groups: list[tuple[QLabel, FormCard]] = []
@@ -81,7 +81,7 @@ class ProfileForm(QDialog):
         self.setWindowTitle(self.tr("New profile") if is_new else self.tr("Edit profile"))
         self._fit_in(parent)
         self.name_field = QLineEdit(self)
-        self.model_field = PopUp(self)
+        self.model_field = ModelPicker(self)
         self.all_button = QPushButton(self)
         self.error_label = QLabel(self)
         self.cancel_button = QPushButton(self.tr("Cancel"), self)
@@ -151,17 +151,9 @@ class ProfileForm(QDialog):
         help_text = self.tr("A model on this disk, or its folder.")
         self._model_row = FormRow(self.tr("Model"), help_text, card)
         field = self.model_field
-        field.setEditable(True)
-        field.setInsertPolicy(PopUp.InsertPolicy.NoInsert)
-        field.addItems(sorted(self._models, key=str.casefold))
         field.setFixedWidth(_FIELD_WIDTH)
-        completer = QCompleter(field.model(), field)
-        completer.setFilterMode(Qt.MatchFlag.MatchContains)
-        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        field.setCompleter(completer)
-        completer.setPopup(_match_list())
-        field.setEditText(self._profile.model if self._profile else "")
-        self._set_model_placeholder()
+        field.offer(self._models.values(), self._fits)
+        field.write(self._profile.model if self._profile else "")
         field.editTextChanged.connect(self._on_model_edited)
         self._model_row.add_control(field)
         self.name_field.setText(self._profile.name if self._profile else "")
@@ -170,13 +162,6 @@ class ProfileForm(QDialog):
         card.add(self._model_row)
         card.attach(self.fit_line)
         return card
-
-    def _set_model_placeholder(self) -> None:
-        if (line := self.model_field.lineEdit()) is not None:
-            line.setPlaceholderText(self.tr("Search models"))
-            line.setCursorPosition(0)
-            # A long id shows its beginning again when it has been chosen.
-            line.editingFinished.connect(lambda: line.setCursorPosition(0))
 
     def _add_groups(
         self,
@@ -198,6 +183,8 @@ class ProfileForm(QDialog):
             rows[option.name] = row
             row.set_unavailable(self._runtime.unsupported.get(option.name, ""))
             row.edited.connect(self._resting.start)
+            if isinstance(row.control, ModelPicker):
+                row.control.offer(self._models.values(), self._fits)
             card.add(row)
 
     def _heading(self, text: str) -> QLabel:
@@ -364,14 +351,3 @@ def _right_values(before: _Values, rows: _Rows) -> _Values:
             row.value()
             right[name] = row
     return _values({n: v for n, v in before.items() if n not in rows}, right)
-
-
-def _match_list() -> QListView:
-    view = QListView()
-    view.setObjectName("modelMatches")
-    view.setUniformItemSizes(True)
-    view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-    view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    view.setMouseTracking(True)
-    view.setItemDelegate(QStyledItemDelegate(view))
-    return view

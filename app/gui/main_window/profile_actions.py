@@ -13,6 +13,7 @@ from app.gui.main_window.form_actions import FormActions
 from app.gui.main_window.offer import Offer
 from app.gui.main_window.profile_transfer import ProfileTransfer
 from app.gui.main_window.session import Session
+from app.gui.models.memory_plan import fit_of
 from app.gui.workers.door import Api
 from app.wire.errors import AppError
 from app.wire.nouns import Profile, ProfileDraft
@@ -195,7 +196,8 @@ class ProfileActions(QObject):
             return
         self.close_form()
         models = sorted(self._mirror.models.values(), key=lambda m: m.name.casefold())
-        form = ProfileForm(engine.runtimes[0], profile, models, self._window)
+        fits = {m.id: fit for m in models if (fit := fit_of(m, self._mirror)) is not None}
+        form = ProfileForm(engine.runtimes[0], profile, models, fits, self._window)
         self.form = form
         self._form_actions = FormActions(self._session, form)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from app.gui.mirror import Mirror
 from app.wire.fit import default_context, fit
 from app.wire.hub import Fit
+from app.wire.nouns import Model
 from app.wire.shape import ModelShape
 
 _SHORTEST = 2_048
@@ -50,6 +51,14 @@ def room_for(model_id: str, mirror: Mirror) -> Room | None:
 def plan(shape: ModelShape, room: Room, context: int) -> Fit:
     """Return whether a model fits with a context of so many tokens."""
     return fit(shape, limit_bytes=room.limit_bytes, others_bytes=room.others_bytes, context=context)
+
+
+def fit_of(model: Model, mirror: Mirror) -> Fit | None:
+    """Return whether a model on this disk fits now; None where nothing can be said."""
+    room = room_for(model.id, mirror)
+    if room is None or model.shape is None or model.problem:
+        return None
+    return plan(model.shape, room, default_context(model.shape))
 
 
 def stops(shape: ModelShape | None, context_length: int | None = None) -> tuple[int, ...]:
