@@ -189,7 +189,7 @@ class Connection(asyncio.Protocol):
         if request.expects_continue and not self._reader.waiting:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _handle(self, request: RequestHead, body: bytes) -> None:
+    def _handle(self, request: RequestHead, body: bytearray) -> None:
         writer = self._writer_for(request)
         try:
             check_route(request.method, request.path)
@@ -203,14 +203,14 @@ class Connection(asyncio.Protocol):
             log.exception("request failed")
             writer.send_error(RequestError(ErrorCode.INTERNAL, "The request failed."))
 
-    def _relay_of(self, request: RequestHead, body: bytes, writer: AnswerWriter) -> Relay:
-        directory, completion = self._shared.directory, read_completion(body)
+    def _relay_of(self, request: RequestHead, body: bytearray, writer: AnswerWriter) -> Relay:
+        directory, asked = self._shared.directory, read_completion(body)
         target = (
-            choose(directory, completion.model)
+            choose(directory, asked[0].model)
             if self.only is None
             else choose_only(directory, self.only)
         )
-        relay = Relay(self._shared, request, completion, writer, self._address, target)
+        relay = Relay(self._shared, request, asked, writer, self._address, target)
         self._writer = writer
         return relay
 

@@ -37,7 +37,7 @@ class Exchange:
         self,
         client: ClientSide,
         upstream: Upstream,
-        request: Sequence[bytes],
+        request: Sequence[bytes | memoryview],
         answer: Answer,
         is_ready: Callable[[], bool],
     ) -> None:

@@ -17,7 +17,7 @@ class RequestReader:
     @property
     def waiting(self) -> int:
         """Bytes that were fed and not taken."""
-        return len(self._buffer)
+        return len(self._buffer) + (0 if self._body is None else len(self._body.data))
 
     @property
     def is_in_body(self) -> bool:
@@ -47,7 +47,7 @@ class RequestReader:
         self._body = ChunkedBody() if length is None else SizedBody(length)
         return head
 
-    def take_body(self) -> bytes | None:
+    def take_body(self) -> bytearray | None:
         """Return the body after the head, None while it is incomplete. Raises RequestError."""
         body = None if self._body is None else self._body.take(self._buffer)
         if body is not None:

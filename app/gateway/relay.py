@@ -5,7 +5,7 @@ import logging
 import time
 
 from app.gateway.answer import Answer
-from app.gateway.completion import Completion, upstream_request
+from app.gateway.completion import Completion, Pieces, upstream_request
 from app.gateway.directory import Served, Upstream
 from app.gateway.errors import RETRY_AFTER_S, RequestError
 from app.gateway.exchange import Exchange
@@ -29,14 +29,14 @@ class Relay:
         self,
         shared: Shared,
         request: RequestHead,
-        completion: Completion,
+        asked: tuple[Completion, Pieces],
         writer: AnswerWriter,
         client: str,
         target: Upstream | Served,
     ) -> None:
         self._shared = shared
         self._request = request
-        self._completion = completion
+        self._completion, self._body = asked
         self._writer = writer
         self._exchange: Exchange | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -46,7 +46,7 @@ class Relay:
         is_full = shared.ledger.open_requests(target.profile_id) >= shared.requests_per_server()
         self._meter = shared.ledger.begin(
             client=client, server_id=target.profile_id, profile=name, model=target.model,
-            is_stream=completion.is_stream,
+            is_stream=self._completion.is_stream,
         )  # fmt: skip
         log.debug("%s goes to %s", request.path, name)
         if is_full:
@@ -106,10 +106,12 @@ class Relay:
             hides_usage=completion.is_stream and not completion.wants_usage,
             meter=self._meter,
         )
+        # A prompt may have 20 MB: only the exchange keeps it, until the answer begins.
+        body, self._body = self._body, []
         self._exchange = Exchange(
             client,
             upstream,
-            upstream_request(self._request, completion, upstream),
+            upstream_request(self._request, body, upstream),
             answer,
             lambda: upstream in directory.ready(),
         )
