@@ -258,7 +258,8 @@ def test_request_is_remembered_with_figures_and_without_text() -> None:
                 assert record.state is RequestState.DONE
                 assert (record.prompt_tokens, record.completion_tokens) == (20, 6)
                 assert 0 < (record.ttft_s or 0) <= (record.duration_s or 0)
-                assert (record.tokens_per_s or 0) > 0
+                # Six tokens in a millisecond are no rate.
+                assert record.tokens_per_s is None
                 assert "secret" not in repr(record)
             figures = h.gateway.ledger.figures("coding")
             assert figures["requests_waiting"] == figures["requests_failed"] == 0
@@ -266,6 +267,18 @@ def test_request_is_remembered_with_figures_and_without_text() -> None:
             assert 0 < (figures["latency_p50_s"] or 0) <= (figures["latency_p95_s"] or 0)
 
     run(test())
+
+
+def test_rate_is_told_for_answers_that_take_time() -> None:
+    now = 0.0
+    ledger = Ledger(lambda: now)
+    for took_s in (0.0625, 2.0):
+        meter = ledger.begin(client="c", server_id="s", profile="S", model="m")
+        meter.first()
+        meter.count(20, 9)
+        now += took_s
+        meter.end(RequestState.DONE)
+    assert [record.tokens_per_s for record in ledger.last(2)] == [4.0, None]
 
 
 def test_usage_of_an_answer_in_one_piece_is_counted() -> None:

@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app.wire.requests import MAX_PAGE, RequestRecord, RequestState
+from app.wire.requests import MAX_PAGE, RequestRecord, RequestState, tokens_per_s
 
 REMEMBERED = MAX_PAGE
 _FOR_QUANTILES = 200
@@ -80,16 +80,10 @@ class Meter:
         prompt, completion = self._tokens
         return RequestRecord(
             old.at, old.client, old.server, old.profile, old.model, self._state, prompt,
-            completion, self._first_s, self._whole_s, self._tokens_per_s(), old.id,
+            completion, self._first_s, self._whole_s,
+            tokens_per_s(completion, self._first_s, self._whole_s), old.id,
             old.is_stream, self._error,
         )  # fmt: skip
-
-    def _tokens_per_s(self) -> float | None:
-        tokens = self._tokens[1]
-        if tokens is None or tokens < 2 or self._first_s is None or self._whole_s is None:
-            return None
-        span_s = self._whole_s - self._first_s
-        return (tokens - 1) / span_s if span_s > 0 else None
 
 
 class Ledger:

@@ -45,7 +45,7 @@ class RequestRecord(msgspec.Struct, frozen=True):
     duration_s: float | None = None
     """From the request to the end of the answer; None while it is open."""
     tokens_per_s: float | None = None
-    """Generated tokens after the first, by the time that they took."""
+    """Generated tokens after the first, by the time that they took; None for too short a time."""
     id: int = 0
     """Grows with every request, also over restarts of the engine."""
     is_stream: bool = False
@@ -56,3 +56,17 @@ class RequestRecord(msgspec.Struct, frozen=True):
 
 MAX_PAGE = 1000
 """The most records in one answer."""
+
+# Several tokens come in one read: over less than this their arrival tells nothing of the server.
+_MIN_SPAN_S = 0.1
+
+
+def tokens_per_s(tokens: int | None, first_s: float | None, whole_s: float | None) -> float | None:
+    """Return the rate of the tokens after the first; None if it is not known.
+
+    `first_s` and `whole_s`: from the request to the first token and to the end of the answer.
+    """
+    if tokens is None or tokens < 2 or first_s is None or whole_s is None:
+        return None
+    span_s = whole_s - first_s
+    return (tokens - 1) / span_s if span_s >= _MIN_SPAN_S else None

@@ -23,11 +23,13 @@ from app.gui.inspector.server.log_words import parts_of
 from app.gui.inspector.server.markdown_view import MarkdownView
 from app.gui.inspector.server.overview import OverviewTab
 from app.gui.inspector.server.page import ServerPage
-from app.gui.inspector.server.request_rows import Column, RequestRows
+from app.gui.inspector.server.request_rows import Column, RequestRows, seconds
 from app.gui.inspector.server.requests import RequestsTab
 from app.gui.inspector.server.thinking import spoken
 from app.gui.inspector.server.try_chat import TryTab
+from app.gui.inspector.server.turn import end_parts
 from app.gui.mirror import LinkState, Mirror, Series
+from app.gui.workers.chat import ChatEnd
 from app.gui.workers.connection import Connection
 from app.gui.workers.thread import Crew
 from app.wire.errors import AppError
@@ -543,3 +545,10 @@ def test_page_says_when_the_engine_is_lost(qtbot: QtBot, feed: Engine, host: Fak
 def test_timeline_of_nothing_is_empty() -> None:
     assert timeline(None, None, 300, 1000.0).is_empty
     assert Timeline([], {}).nearest(5.0) is None
+
+
+@pytest.mark.parametrize(("took_s", "rate"), [(2.25, "10.0 tok/s"), (0.26, None)])
+def test_answer_tells_its_rate_unless_it_came_in_a_moment(took_s: float, rate: str | None) -> None:
+    parts = end_parts(ChatEnd("stop", 0.25, took_s, 7, 21))
+    assert parts[-2:] == ["7 → 21 tokens", f"took {seconds(took_s)}"]
+    assert [part for part in parts if "tok/s" in part] == ([rate] if rate else [])

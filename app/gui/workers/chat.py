@@ -14,6 +14,7 @@ from app.client.stream import LineTooLongError, data_of
 from app.gui.workers.thread import Worker
 from app.wire.errors import AppError, ErrorAnswer, ErrorCode
 from app.wire.reading import JsonReader, read_json
+from app.wire.requests import tokens_per_s
 
 _CONNECT_S = 5.0
 _FIRST_S = 600.0
@@ -84,10 +85,7 @@ class ChatEnd:
     @property
     def tokens_per_s(self) -> float | None:
         """Tokens after the first, by the time that they took."""
-        if self.completion_tokens is None or self.ttft_s is None or self.completion_tokens < 2:
-            return None
-        span = self.duration_s - self.ttft_s
-        return (self.completion_tokens - 1) / span if span > 0 else None
+        return tokens_per_s(self.completion_tokens, self.ttft_s, self.duration_s)
 
 
 class ChatWorker(Worker):
