@@ -169,7 +169,7 @@ def test_requests_above_the_limit_of_a_server_are_429() -> None:
             clients[0].writer.close()
             await until(lambda: h.gateway.ledger.open_requests("coding") == 1)
             assert (await h.ask(post(ASK))).status == 200
-            assert h.gateway.ledger.figures("coding")["requests_failed"] == 1
+            assert h.gateway.ledger.figures("coding", {})["requests_failed"] == 1
 
     run(test())
 
@@ -261,7 +261,7 @@ def test_request_is_remembered_with_figures_and_without_text() -> None:
                 # Six tokens in a millisecond are no rate.
                 assert record.tokens_per_s is None
                 assert "secret" not in repr(record)
-            figures = h.gateway.ledger.figures("coding")
+            figures = h.gateway.ledger.figures("coding", {})
             assert figures["requests_waiting"] == figures["requests_failed"] == 0
             assert 0 < (figures["ttft_p50_s"] or 0) <= (figures["ttft_p95_s"] or 0)
             assert 0 < (figures["latency_p50_s"] or 0) <= (figures["latency_p95_s"] or 0)
@@ -309,11 +309,11 @@ def test_open_request_waits_until_its_first_token() -> None:
             client = await h.connect()
             await client.send(post(STREAM))
             await client.reader.readuntil(b"keepalive")
-            assert h.gateway.ledger.figures("coding")["requests_waiting"] == 1
+            assert h.gateway.ledger.figures("coding", {})["requests_waiting"] == 1
             assert h.gateway.ledger.last(1)[0].state is RequestState.WAITING
             got_comment.set()
             await client.reader.readuntil(b"data: ")
-            assert h.gateway.ledger.figures("coding")["requests_waiting"] == 0
+            assert h.gateway.ledger.figures("coding", {})["requests_waiting"] == 0
             assert h.gateway.ledger.last(1)[0].state is RequestState.ANSWERING
 
     run(test())
@@ -353,7 +353,7 @@ def test_end_of_a_request_is_counted_by_its_kind(
             await until(lambda: not h.gateway.ledger.open_requests("coding"))
             assert h.gateway.ledger.ends()["coding"][state] == 1
             assert sum(h.gateway.ledger.ends()["coding"].values()) == 1
-            assert h.gateway.ledger.figures("coding")["requests_failed"] == failed
+            assert h.gateway.ledger.figures("coding", {})["requests_failed"] == failed
 
     run(test())
 
@@ -372,6 +372,6 @@ def test_ledger_keeps_the_last_requests_and_finds_those_of_a_server() -> None:
     assert {record.server for record in ledger.last(50, "a")} == {"a"}
     assert len(ledger.last(50, "a")) == 50
     assert ledger.last(5, "none") == []
-    assert ledger.figures("a")["ttft_p50_s"] == 1.0
-    assert ledger.figures("b")["latency_p95_s"] == 3.0
-    assert set(ledger.figures("unknown").values()) == {0, None}
+    assert ledger.figures("a", {})["ttft_p50_s"] == 1.0
+    assert ledger.figures("b", {})["latency_p95_s"] == 3.0
+    assert set(ledger.figures("unknown", {}).values()) == {0, None}

@@ -43,7 +43,7 @@ def test_500_open_streams_get_their_events_and_a_newcomer_is_answered(
             for client in clients:
                 await client.send(post(STREAM))
                 assert (await client.read_head())[0] == 200
-            await until(lambda: h.gateway.ledger.figures("coding")["requests_waiting"] == 0)
+            await until(lambda: h.gateway.ledger.figures("coding", {})["requests_waiting"] == 0)
             assert h.gateway.ledger.open_requests("coding") == STREAMS
             assert (await h.ask(post(STREAM))).status == 429
             gate.set()

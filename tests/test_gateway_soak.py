@@ -213,7 +213,7 @@ async def soak(total: int, seed: int) -> None:
         assert Counter(record.state for record in records) == +Counter(ledger.ends()["coding"])
         assert len({record.id for record in records}) == len(records)
         assert sum(crowd.ends.values()) == total + 50
-        assert ledger.figures("coding")["requests_waiting"] == 0
+        assert ledger.figures("coding", {})["requests_waiting"] == 0
 
 
 @pytest.fixture(autouse=True)

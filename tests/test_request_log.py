@@ -1,18 +1,14 @@
 """The log of requests: what is kept of each, page by page, and over restarts of the engine."""
 
 import asyncio
-import contextlib
-import http.client
-import json
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from engine_kit import ENDLESS, RunningEngine, chat, new_home, running_engine, until
+from engine_kit import new_home, running_engine, until
 from gateway_kit import (
     ASK,
     STREAM,
@@ -27,13 +23,13 @@ from gateway_kit import (
 )
 from gateway_kit import run as run_gateway
 from gateway_kit import until as until_so
+from request_kit import SECRET, open_stream
 
 from app import paths
 from app.engine.history import History, requests
 from app.wire.requests import RequestRecord, RequestState
 
 NOW = 1_795_444_200.0
-SECRET = "the words of the user"
 
 
 def record(number: int, **fields: Any) -> RequestRecord:
@@ -224,21 +220,6 @@ def test_answer_that_the_end_of_the_engine_cuts_is_no_hang_up() -> None:
             assert found.error == "The engine is shutting down."
 
     run_gateway(test())
-
-
-@contextlib.contextmanager
-def open_stream(engine: RunningEngine) -> Iterator[http.client.HTTPResponse]:
-    """A stream that does not end by itself."""
-    parts = urlsplit(engine.gateway_url)
-    link = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=40.0)
-    body = chat(SECRET, stream=True, max_tokens=4000, **ENDLESS)
-    try:
-        link.request("POST", "/v1/chat/completions", json.dumps(body))
-        response = link.getresponse()
-        assert response.read(100)
-        yield response
-    finally:
-        link.close()
 
 
 def test_requests_are_there_after_a_restart_and_open_ones_live(homes: Path) -> None:

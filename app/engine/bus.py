@@ -25,6 +25,8 @@ Item = Profile | Server | Model | Download | ForeignServer
 TICK_SLACK_S = 0.5
 _QUEUE = 256
 """Events that a slow subscriber may lag behind before it gets a new snapshot instead."""
+_LOOK_S = 30.0
+"""For how long a look is followed by fresh figures: Prometheus looks every 15 seconds at first."""
 
 
 class Bus:
@@ -39,8 +41,11 @@ class Bus:
         self.foreign: dict[str, ForeignServer] = {}
         self.samples: tuple[MachineSample, dict[str, SampleValues]] | None = None
         """The latest metrics."""
+        self.sampled_at = 0.0
+        """When they were measured, seconds since the epoch."""
         self._seq = 0
         self._subscriptions: set[Subscription] = set()
+        self._looked_at = -math.inf
 
     def put(self, item: Item) -> None:
         """Publish a new or changed item; an equal one is no event."""
@@ -88,17 +93,25 @@ class Bus:
     def sample(self, machine: MachineSample, values: dict[str, SampleValues]) -> None:
         """Publish the metrics of one tick."""
         self.samples = (machine, values)
+        self.sampled_at = time.time()
         now = time.monotonic()
         due = [one for one in self._subscriptions if one.is_due(now)]
         seq = self._next()
         if due:
-            data = msgspec.json.encode(Samples(seq, time.time(), machine, values))
+            data = msgspec.json.encode(Samples(seq, self.sampled_at, machine, values))
             for subscription in due:
                 subscription.offer(data)
 
     def pace_s(self) -> float:
-        """Return how often somebody wants figures, in seconds."""
-        return min((one.every_s for one in self._subscriptions), default=float(SLOW_S))
+        """Return how often somebody wants figures, in seconds; 0 is as often as there are any."""
+        paces = [one.every_s for one in self._subscriptions]
+        if time.monotonic() - self._looked_at < _LOOK_S:
+            paces.append(1.0)
+        return min(paces, default=float(SLOW_S))
+
+    def look(self) -> None:
+        """Take notice that somebody wants figures who has no subscription."""
+        self._looked_at = time.monotonic()
 
     def snapshot(self) -> Snapshot:
         """Return everything as one event."""

@@ -330,8 +330,8 @@ class Engine:
 
     async def _sample(self, now: float) -> tuple[MachineSample, dict[str, SampleValues]]:
         machine, values = await asyncio.to_thread(self._sampler.tick, now)
-        for server_id, figures in values.items():
-            figures.update(self._gateway.ledger.figures(server_id))
+        ledger = self._gateway.ledger
+        values = {name: ledger.figures(name, sampled) for name, sampled in values.items()}
         self._bus.sample(machine, values)
         self._history.put_samples(time.time(), values)
         self._memory.put_samples(values)

@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from app.wire.events import SampleValues
 from app.wire.requests import MAX_PAGE, RequestRecord, RequestState, tokens_per_s
 
 REMEMBERED = MAX_PAGE
@@ -120,10 +121,16 @@ class Ledger:
         server = self._servers.get(server_id)
         return server.open if server is not None else 0
 
-    def figures(self, server_id: str) -> dict[str, float | None]:
-        """Return the metrics of a server that are counted here; names of `app.wire.metrics`."""
+    def figures(self, server_id: str, sampled: SampleValues) -> SampleValues:
+        """Return the metrics of a server with those that are counted here.
+
+        `sampled`: what is measured in its process, by the names of `app.wire.metrics`.
+        """
         server = self._servers.get(server_id) or _Server()
         return {
+            **sampled,
+            # The runner also knows of those that nobody waits for any more.
+            "requests_open": max(sampled.get("requests_open") or 0, server.open),
             "requests_waiting": server.waiting,
             "requests_failed": server.ends[RequestState.FAILED] + server.ends[RequestState.REFUSED],
             "ttft_p50_s": _quantile(server.first_s, 0.5),

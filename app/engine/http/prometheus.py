@@ -15,7 +15,7 @@ Sample = tuple[Mapping[str, str], float | None]
 
 def metrics_text(bus: Bus, ledger: Ledger) -> str:
     """Return the latest figures of all servers and of the engine; what is not known is left out."""
-    return "\n".join([*_engine(bus), *_servers(bus), *_requests(ledger)]) + "\n"
+    return "\n".join([*_engine(bus), *_servers(bus, ledger), *_requests(ledger)]) + "\n"
 
 
 def _engine(bus: Bus) -> Iterable[str]:
@@ -30,6 +30,11 @@ def _engine(bus: Bus) -> Iterable[str]:
     yield from _family("downloads", "Downloads that are not complete.", [({}, len(bus.downloads))])
     if bus.samples is None:
         return
+    yield from _family(
+        "sampled_at_seconds",
+        "When memory, processor, GPU and tokens were measured, seconds since the epoch.",
+        [({}, bus.sampled_at)],
+    )
     machine = bus.samples[0]
     yield from _family(
         "machine_memory_bytes", "Memory of the computer.", [({}, machine.memory_total_bytes)]
@@ -42,17 +47,19 @@ def _engine(bus: Bus) -> Iterable[str]:
     yield from _family("machine_gpu_percent", "Use of the GPU.", [({}, machine.gpu_percent)])
 
 
-def _servers(bus: Bus) -> Iterable[str]:
-    values = bus.samples[1] if bus.samples is not None else {}
+def _servers(bus: Bus, ledger: Ledger) -> Iterable[str]:
+    sampled = bus.samples[1] if bus.samples is not None else {}
+    # What the gateway counts is told as it is now, not as of the last second.
+    values = {name: ledger.figures(name, sampled.get(name, {})) for name in bus.servers}
     for metric in METRICS:
         samples: list[Sample] = [
             (
                 {"server": server.id, "profile": server.name, "model": server.model},
-                values.get(server.id, {}).get(metric.name),
+                values[server.id].get(metric.name),
             )
             for server in bus.servers.values()
         ]
-        yield from _family(metric.name, metric.help, samples)
+        yield from _family(metric.name, metric.help, samples, is_counter=metric.is_counter)
 
 
 def _requests(ledger: Ledger) -> Iterable[str]:
@@ -62,17 +69,19 @@ def _requests(ledger: Ledger) -> Iterable[str]:
         for state, count in ends.items()
     ]
     text = "Requests at the gateway by how they ended, since the engine's start."
-    yield from _family("requests_ended_total", text, samples)
+    yield from _family("requests_ended_total", text, samples, is_counter=True)
 
 
-def _family(name: str, text: str, samples: Iterable[Sample]) -> Iterable[str]:
+def _family(
+    name: str, text: str, samples: Iterable[Sample], *, is_counter: bool = False
+) -> Iterable[str]:
     known = [(labels, value) for labels, value in samples if value is not None]
     if not known:
         return
     full = _PREFIX + name
     escaped = text.replace("\\", "\\\\").replace("\n", "\\n")
     yield f"# HELP {full} {escaped}"
-    yield f"# TYPE {full} {'counter' if name.endswith('_total') else 'gauge'}"
+    yield f"# TYPE {full} {'counter' if is_counter else 'gauge'}"
     for labels, value in known:
         inner = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
         yield f"{full}{{{inner}}} {value!r}" if inner else f"{full} {value!r}"

@@ -25,6 +25,7 @@ async def engine(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Return all metrics for Prometheus."""
     state = state_of(request)
+    state.bus.look()
     return Response(metrics_text(state.bus, state.ledger), media_type=METRICS_TYPE)
 
 
