@@ -295,26 +295,63 @@ def test_usage_of_an_answer_in_one_piece_is_counted() -> None:
     run(test())
 
 
-def test_open_request_waits_until_its_first_token() -> None:
-    got_comment = asyncio.Event()
+def states(h: House) -> tuple[RequestState, float | None, float | None, float | None]:
+    """What is told of the one request, and of its server."""
+    (record,) = h.gateway.ledger.last(1)
+    figures = h.gateway.ledger.figures("coding", {})
+    queued, waiting = figures["requests_queued"], figures["requests_waiting"]
+    assert figures["prompt_read_percent"] == (record.prompt_read and 100 * record.prompt_read)
+    assert figures["requests_open"] == 1
+    return record.state, queued, waiting, record.prompt_read
+
+
+@pytest.mark.parametrize("body", [ASK, STREAM], ids=["whole", "stream"])
+def test_request_is_queued_then_its_prompt_read_then_answered(body: dict[str, Any]) -> None:
+    steps: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def script(call: Call) -> None:
-        await call.send(SSE_HEAD + b": keepalive 1/2\n\n")
-        await got_comment.wait()
-        await call.send(event("a"))
-        await call.hung_up.wait()
+        while not call.hung_up.is_set():
+            await call.send(await steps.get())
 
     async def test() -> None:
         async with house(script) as h:
             client = await h.connect()
-            await client.send(post(STREAM))
-            await client.reader.readuntil(b"keepalive")
-            assert h.gateway.ledger.figures("coding", {})["requests_waiting"] == 1
-            assert h.gateway.ledger.last(1)[0].state is RequestState.WAITING
-            got_comment.set()
-            await client.reader.readuntil(b"data: ")
-            assert h.gateway.ledger.figures("coding", {})["requests_waiting"] == 0
-            assert h.gateway.ledger.last(1)[0].state is RequestState.ANSWERING
+            await client.send(post(body))
+            await h.server.called.wait()
+            assert states(h) == (RequestState.QUEUED, 1, 0, None)
+            for sent, state in (
+                (SSE_HEAD, (RequestState.WAITING, 0, 1, None)),
+                (b": keepalive 0/40\n\n", (RequestState.WAITING, 0, 1, 0.0)),
+                (
+                    b": keepalive 10/40\n\n: keepalive 25/40\n\n",
+                    (RequestState.WAITING, 0, 1, 0.625),
+                ),
+                (event("a"), (RequestState.ANSWERING, 0, 0, None)),
+                (b": keepalive 5/40\n\n" + event("b"), (RequestState.ANSWERING, 0, 0, None)),
+            ):
+                steps.put_nowait(sent)
+                await until(lambda state=state: states(h) == state)
+            client.writer.close()
+            await h.server.calls[0].hung_up.wait()
+            steps.put_nowait(b"")
+
+    run(test())
+
+
+def test_progress_of_several_prompts_is_told_as_one() -> None:
+    counts = iter((b"100/100", b"20/300"))
+
+    async def script(call: Call) -> None:
+        await call.send(SSE_HEAD + b": keepalive " + next(counts) + b"\n\n")
+        await call.hung_up.wait()
+
+    async def test() -> None:
+        async with house(script) as h:
+            for _ in range(2):
+                client = await h.connect()
+                await client.send(post(STREAM))
+                await client.reader.readuntil(b"keepalive")
+            assert h.gateway.ledger.figures("coding", {})["prompt_read_percent"] == 30.0
 
     run(test())
 

@@ -39,6 +39,8 @@ class _ErrorAnswer(msgspec.Struct, frozen=True):
 _error_reader: JsonReader[_ErrorAnswer] = JsonReader(_ErrorAnswer)
 
 _LENGTH = re.compile(rb"[0-9]{0,18}")
+# mlx_lm.server writes these while it reads a prompt: tokens that are read, and all of them.
+_PROGRESS = re.compile(rb"^: keepalive ([0-9]{1,9})/([0-9]{1,9})$", re.MULTILINE)
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?\r\n")
 
 
@@ -164,14 +166,15 @@ class Answer:
         if self._status == 200 and kind.startswith(b"text/event-stream"):
             self._events = EventStream(model=self._model, hides_usage=self._hides_usage)
             self._client.start_events()
+            if self._meter is not None:
+                self._meter.taken()
         return True
 
     def _feed_events(self, stream: EventStream, data: bytes) -> None:
         try:
             events = stream.feed(data)
-            # What comes before the first token are comments on the progress with the prompt.
-            if not self._has_token and b"data:" in data:
-                self._first_token()
+            if not self._has_token:
+                self._await_token(data)
             if stream.is_done:
                 self._end_events(events)
             elif events:
@@ -181,9 +184,14 @@ class Answer:
         except UnreadableEventError:
             self._fail("sent an event that cannot be read")
 
-    def _first_token(self) -> None:
-        self._has_token = True
-        if self._meter is not None:
+    def _await_token(self, data: bytes) -> None:
+        # What comes before the first token are comments on the progress with the prompt.
+        self._has_token = b"data:" in data
+        if self._meter is None:
+            return
+        for progress in _PROGRESS.finditer(data):
+            self._meter.prompt = (int(progress[1]), int(progress[2]))
+        if self._has_token:
             self._meter.first()
 
     def _end_events(self, events: bytes) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from app.wire.events import SampleValues
@@ -17,7 +17,6 @@ class _Server:
     """Figures of one server since the engine's start."""
 
     open: int = 0
-    waiting: int = 0
     ends: Counter[RequestState] = field(default_factory=Counter[RequestState])
     first_s: deque[float] = field(default_factory=lambda: deque[float](maxlen=_FOR_QUANTILES))
     whole_s: deque[float] = field(default_factory=lambda: deque[float](maxlen=_FOR_QUANTILES))
@@ -38,20 +37,30 @@ class Meter:
         self._clock = clock
         self._on_end = on_end
         self._began = clock()
-        self._state = RequestState.WAITING
+        self.state = RequestState.QUEUED
+        self.prompt: tuple[int, int] | None = None
+        """Tokens of the prompt that are read, and all of it, once the server tells them."""
         self._first_s: float | None = None
         self._whole_s: float | None = None
         self._tokens: tuple[int | None, int | None] = (None, None)
         self._error: str | None = None
         server.open += 1
-        server.waiting += 1
+
+    @property
+    def server(self) -> str:
+        """The profile's id."""
+        return self._record.server
+
+    def taken(self) -> None:
+        """Take notice that the server works on it."""
+        if self.state is RequestState.QUEUED:
+            self.state = RequestState.WAITING
 
     def first(self) -> None:
         """Take notice of the first token."""
-        if self._state is RequestState.WAITING:
-            self._state = RequestState.ANSWERING
+        if self.state in (RequestState.QUEUED, RequestState.WAITING):
+            self.state = RequestState.ANSWERING
             self._first_s = self._clock() - self._began
-            self._server.waiting -= 1
             self._server.first_s.append(self._first_s)
 
     def count(self, prompt_tokens: int | None, completion_tokens: int | None) -> None:
@@ -63,12 +72,11 @@ class Meter:
 
         `error`: why, in a sentence that quotes nothing of the request.
         """
-        if not self._state.is_open:
+        if not self.state.is_open:
             return
         self._server.open -= 1
-        self._server.waiting -= self._state is RequestState.WAITING
         self._server.ends[state] += 1
-        self._state = state
+        self.state = state
         self._whole_s = self._clock() - self._began
         if state is RequestState.DONE:
             self._server.whole_s.append(self._whole_s)
@@ -80,11 +88,17 @@ class Meter:
         old = self._record
         prompt, completion = self._tokens
         return RequestRecord(
-            old.at, old.client, old.server, old.profile, old.model, self._state, prompt,
+            old.at, old.client, old.server, old.profile, old.model, self.state, prompt,
             completion, self._first_s, self._whole_s,
             tokens_per_s(completion, self._first_s, self._whole_s), old.id,
-            old.is_stream, self._error,
+            old.is_stream, self._error, self._prompt_read(),
         )  # fmt: skip
+
+    def _prompt_read(self) -> float | None:
+        if self.prompt is None or self.state is not RequestState.WAITING:
+            return None
+        read, whole = self.prompt
+        return min(1.0, read / whole) if whole else None
 
 
 class Ledger:
@@ -109,7 +123,7 @@ class Ledger:
         """Return the meter of a new request."""
         self._last_id += 1
         record = RequestRecord(
-            time.time(), client, server_id, profile, model, RequestState.WAITING,
+            time.time(), client, server_id, profile, model, RequestState.QUEUED,
             id=self._last_id, is_stream=is_stream,
         )  # fmt: skip
         server = self._servers.setdefault(server_id, _Server())
@@ -127,11 +141,15 @@ class Ledger:
         `sampled`: what is measured in its process, by the names of `app.wire.metrics`.
         """
         server = self._servers.get(server_id) or _Server()
+        meters = [meter for meter in self._open.values() if meter.server == server_id]
+        states = Counter(meter.state for meter in meters)
         return {
             **sampled,
             # The runner also knows of those that nobody waits for any more.
             "requests_open": max(sampled.get("requests_open") or 0, server.open),
-            "requests_waiting": server.waiting,
+            "requests_queued": states[RequestState.QUEUED],
+            "requests_waiting": states[RequestState.WAITING],
+            "prompt_read_percent": _prompt_read_percent(meters),
             "requests_failed": server.ends[RequestState.FAILED] + server.ends[RequestState.REFUSED],
             "ttft_p50_s": _quantile(server.first_s, 0.5),
             "ttft_p95_s": _quantile(server.first_s, 0.95),
@@ -165,6 +183,12 @@ class Ledger:
         self._ended.append(record)
         if self._keep is not None:
             self._keep(record)
+
+
+def _prompt_read_percent(meters: Iterable[Meter]) -> float | None:
+    prompts = [m.prompt for m in meters if m.prompt and m.state is RequestState.WAITING]
+    whole = sum(prompt[1] for prompt in prompts)
+    return min(100.0, 100.0 * sum(prompt[0] for prompt in prompts) / whole) if whole else None
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:

@@ -115,6 +115,9 @@ class Relay:
             answer,
             lambda: upstream in directory.ready(),
         )
+        if not (completion.is_stream or gathers):
+            # Nothing comes of such an answer before its end.
+            self._meter.taken()
         if completion.is_stream:
             self._arm(self._shared.limits.ping_s)
 

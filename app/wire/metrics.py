@@ -72,10 +72,22 @@ METRICS: tuple[Metric, ...] = (
     Metric("requests_open", Unit.COUNT, "Open requests", "Requests that are being answered."),
     Metric("requests_total", Unit.COUNT, "Requests", "Requests since this start.", is_counter=True),
     Metric(
+        "requests_queued",
+        Unit.COUNT,
+        "Queued requests",
+        "Requests at the gateway that wait for the server's start or in its queue.",
+    ),
+    Metric(
         "requests_waiting",
         Unit.COUNT,
         "Waiting requests",
-        "Requests at the gateway that have no token yet.",
+        "Requests whose prompt the server reads: they have no token yet.",
+    ),
+    Metric(
+        "prompt_read_percent",
+        Unit.PERCENT,
+        "Prompt read",
+        "How much is read of the prompts that the server reads now; absent while it reads none.",
     ),
     Metric(
         "requests_failed",

@@ -8,8 +8,10 @@ import msgspec
 class RequestState(StrEnum):
     """How far a request has come, or how it ended."""
 
+    QUEUED = "queued"
+    """It waits for its server's start, or in its queue."""
     WAITING = "waiting"
-    """For its server's start, in its queue, or for the first token."""
+    """Its prompt is read; there is no token yet."""
     ANSWERING = "answering"
     DONE = "done"
     FAILED = "failed"
@@ -22,7 +24,7 @@ class RequestState(StrEnum):
     @property
     def is_open(self) -> bool:
         """True while an answer is owed."""
-        return self in (RequestState.WAITING, RequestState.ANSWERING)
+        return self in (RequestState.QUEUED, RequestState.WAITING, RequestState.ANSWERING)
 
 
 class RequestRecord(msgspec.Struct, frozen=True):
@@ -52,6 +54,8 @@ class RequestRecord(msgspec.Struct, frozen=True):
     """True when the client asked for the answer piece by piece."""
     error: str | None = None
     """Why it failed or was refused, in a sentence of our own that quotes nothing of it."""
+    prompt_read: float | None = None
+    """How much of its prompt is read, 0 to 1; only while it waits for the first token."""
 
 
 MAX_PAGE = 1000

@@ -361,8 +361,9 @@ def test_empty_and_unreadable_logs_say_so(show: Callable[..., Any], host: FakeHo
 
 def test_requests_change_by_id_and_keep_their_place(show: Callable[..., Any]) -> None:
     rows = RequestRows()
-    waiting = record(2, state=RequestState.WAITING, duration_s=None)
+    waiting = record(2, state=RequestState.WAITING, duration_s=None, prompt_read=0.625)
     assert rows.sync([waiting, record(1)]) == 2
+    assert rows.index(0, Column.STATE).data() == "Reading prompt 62%"
     assert rows.sync([record(3), record(2), record(1)]) == 1
     assert [r.id for r in rows.records] == [3, 2, 1]
     assert rows.index(1, Column.STATE).data() == "Done"

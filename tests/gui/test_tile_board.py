@@ -272,6 +272,17 @@ def test_lesser_figures_stand_below_the_plots(qtbot: QtBot) -> None:
     assert tile.figures.prefill.text() == "Prefill 412 tok/s"
     assert tile.figures.first_token.text() == "First token 0.42 s · p95 1.4 s"
     assert tile.requests_label.text() == "3 open, 2 waiting"
+    for figures, text in (
+        ({"requests_open": 1.0, "prompt_read_percent": 62.4}, "Reading prompt 62%"),
+        ({"requests_open": 1.0, "requests_queued": 1.0}, "1 open, 1 queued"),
+        (
+            {"requests_open": 4.0, "requests_queued": 1.0, "requests_waiting": 2.0,
+             "prompt_read_percent": 7.0},
+            "4 open, 1 queued, reading 7%",
+        ),
+    ):  # fmt: skip
+        engine.sample({"coding": FIGURES | figures})
+        assert tile.requests_label.text() == text
     assert tile.time_label.text() == "2 restarts · 2 h 14 min"
     engine.sample({"coding": FIGURES})
     assert tile.figures.first_token.text() == ""

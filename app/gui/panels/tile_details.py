@@ -52,20 +52,30 @@ def first_token_tip(series: Series | None) -> str:
     ).format(half=seconds(half), slow=seconds(slow))
 
 
-def requests(opened: float | None, waiting: float | None) -> str:
-    """Return how many requests are open, and how many of them wait for their first token."""
-    if opened is None and not waiting:
+def requests(series: Series) -> str:
+    """Return how many requests are open, and what those without a token wait for."""
+    opened = series.latest("requests_open")
+    queued, waiting = series.latest("requests_queued"), series.latest("requests_waiting")
+    read = series.latest("prompt_read_percent")
+    if opened is None and not (queued or waiting):
         return ""
-    opened = opened or 0.0
-    if waiting:
-        return _tr("{count} open, {waiting} waiting").format(
-            count=fmt.count(opened), waiting=fmt.count(waiting)
-        )
-    if opened == 0:
+    count = fmt.count(opened or 0.0)
+    if count == "1" and read is not None:
+        return _tr("Reading prompt {percent}").format(percent=f"{read:.0f}%")
+    parts: list[str] = []
+    if queued:
+        parts.append(_tr("{count} queued").format(count=fmt.count(queued)))
+    if waiting and read is not None:
+        parts.append(_tr("reading {percent}").format(percent=f"{read:.0f}%"))
+    elif waiting:
+        parts.append(_tr("{count} waiting").format(count=fmt.count(waiting)))
+    if parts:
+        return ", ".join((_tr("{count} open").format(count=count), *parts))
+    if count == "0":
         return _tr("No open requests")
-    if opened == 1:
+    if count == "1":
         return _tr("1 request open")
-    return _tr("{count} requests open").format(count=fmt.count(opened))
+    return _tr("{count} requests open").format(count=count)
 
 
 def pending_tip(server: Server) -> str:

@@ -192,7 +192,7 @@ def totals(server: Server, series: Series | None) -> tuple[str, str]:
     if not server.state.serves or series is None:
         return "", ""
     first = _tr("{count} tokens").format(count=fmt.count(series.latest("tokens_total")))
-    return first, requests(series.latest("requests_open"), series.latest("requests_waiting"))
+    return first, requests(series)
 
 
 def spoken_name(server: Server, word: str) -> str:

@@ -17,7 +17,8 @@ _Index = QModelIndex | QPersistentModelIndex
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _INKS = {
-    RequestState.WAITING: "warn", RequestState.ANSWERING: "acc", RequestState.FAILED: "bad",
+    RequestState.QUEUED: "warn", RequestState.WAITING: "warn",
+    RequestState.ANSWERING: "acc", RequestState.FAILED: "bad",
     RequestState.REFUSED: "bad", RequestState.HUNG_UP: "tx2",
 }  # fmt: skip
 
@@ -142,9 +143,10 @@ class RequestRows(QAbstractTableModel):
 def state_text(state: RequestState) -> str:
     """Return a state in a word."""
     words = {
-        RequestState.WAITING: "Waiting", RequestState.ANSWERING: "Answering",
-        RequestState.DONE: "Done", RequestState.FAILED: "Failed",
-        RequestState.REFUSED: "Refused", RequestState.HUNG_UP: "Hung up",
+        RequestState.QUEUED: "Queued", RequestState.WAITING: "Waiting",
+        RequestState.ANSWERING: "Answering", RequestState.DONE: "Done",
+        RequestState.FAILED: "Failed", RequestState.REFUSED: "Refused",
+        RequestState.HUNG_UP: "Hung up",
     }  # fmt: skip
     return words[state]
 
@@ -155,6 +157,8 @@ def _cell(record: RequestRecord, column: Column) -> str:
             text = clock(record.at)
         case Column.STATE:
             text = state_text(record.state)
+            if record.prompt_read is not None:
+                text = f"Reading prompt {record.prompt_read:.0%}"
             text = f"{text}: {record.error}" if record.error else text
         case Column.CLIENT:
             text = record.client
@@ -191,7 +195,8 @@ def _ink(record: RequestRecord, column: Column) -> QColor:
 
 def _story(record: RequestRecord) -> str:
     reasons = {
-        RequestState.WAITING: "It waits for its server or for the first token.",
+        RequestState.QUEUED: "It waits for its server's start or in its queue.",
+        RequestState.WAITING: "The server reads the prompt.",
         RequestState.ANSWERING: "The answer is being generated.",
         RequestState.DONE: "Answered in full.",
         RequestState.FAILED: "The server gave no usable answer.",
