@@ -138,6 +138,8 @@ class Engine:
         )
         self._announcement = Announcement()
         self._host = "127.0.0.1"
+        self.own_url = ""
+        """Where programs of this computer reach it; known once it is open."""
         self._http: ControlServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -169,6 +171,7 @@ class Engine:
         except BaseException:
             control.close()
             raise
+        self.own_url = listen.url_of(control.getsockname(), is_here=True)
         for problem in filter(None, (note, gateway_note)):
             _log.warning("%s", problem)
         self._bus.put_info(

@@ -65,10 +65,31 @@ def holder(port: int) -> str:
     return "another program"
 
 
-def url_of(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    """Return the address of a socket as people write it."""
+def url_of(address: tuple[str, int] | tuple[str, int, int, int], *, is_here: bool = False) -> str:
+    """Return the address of a socket as people write it.
+
+    A socket that listens everywhere is reached at this computer's address in its network, or with
+    `is_here`, from this computer alone, at the one that stays whatever happens to the network.
+    """
     host, port = address[0], address[1]
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - a comparison
+        host = _own_address(host, is_here=is_here)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _own_address(host: str, *, is_here: bool) -> str:
+    family, far, near = (socket.AF_INET, "192.0.2.1", "127.0.0.1")
+    if ":" in host:
+        family, far, near = (socket.AF_INET6, "2001:db8::1", "::1")
+    if is_here:
+        return near
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            # Sends nothing; the system only says by which of its addresses it would.
+            probe.connect((far, 9))
+        except OSError:
+            return near
+        return probe.getsockname()[0]
 
 
 def is_loopback(host: str) -> bool:

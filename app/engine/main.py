@@ -257,7 +257,7 @@ stop_callbacks: set[asyncio.Task[None]] = set()
 def _announce(engine: Engine, out: TextIO) -> None:
     info = engine.info
     facts = {
-        "url": info.url,
+        "url": engine.own_url,
         "gateway_url": info.gateway_url,
         "pid": info.pid,
         "api_version": info.api_version,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -9,9 +10,11 @@ from app.client.calls.link import CONNECT_S, Link
 from app.client.errors import EngineGone, WrongVersion
 from app.client.stream import LineTooLongError, data_of
 from app.wire import API_VERSION
-from app.wire.events import SILENCE_S, Event, Upsert, decode_event, decode_item
+from app.wire.events import SILENCE_S, Event, Snapshot, Upsert, decode_event, decode_item
 from app.wire.nouns import EngineInfo
 from app.wire.settings import SettingState, SettingValue
+
+_HERE = ("127.0.0.1", "::1", "localhost")
 
 
 class GeneralCalls(Link):
@@ -31,7 +34,7 @@ class GeneralCalls(Link):
                 hint="Use the same version of the app on both sides.",
             )
         try:
-            return msgspec.convert(facts, EngineInfo)
+            return self._as_reached(msgspec.convert(facts, EngineInfo))
         except msgspec.ValidationError as error:
             raise self.misread(error) from error
 
@@ -74,9 +77,42 @@ class GeneralCalls(Link):
     def _decoded_event(self, data: bytes) -> Event:
         try:
             event = decode_event(data)
+            if isinstance(event, Snapshot):
+                return msgspec.structs.replace(event, engine=self._as_reached(event.engine))
             if isinstance(event, Upsert):
                 # Whoever applies it cannot do anything about an item that is none.
-                decode_item(event)
+                item = decode_item(event)
+                if isinstance(item, EngineInfo):
+                    item = msgspec.Raw(msgspec.json.encode(self._as_reached(item)))
+                    return msgspec.structs.replace(event, item=item)
         except msgspec.DecodeError as error:
             raise self.misread(error) from error
         return event
+
+    def _as_reached(self, info: EngineInfo) -> EngineInfo:
+        """Return the facts as they are true from here.
+
+        An engine knows one of its addresses, which may lead nowhere from another computer; there
+        the host that answered counts. So a key goes to no host but the one that it is meant for.
+        """
+        reached = urlsplit(self.url)
+        if reached.hostname in _HERE:
+            return info
+        ports = [
+            msgspec.structs.replace(port, url=_at_host(reached, port.url))
+            for port in info.public_ports
+        ]
+        return msgspec.structs.replace(
+            info,
+            url=self.url,
+            gateway_url=_at_host(reached, info.gateway_url),
+            public_ports=tuple(ports),
+            capabilities=tuple(name for name in info.capabilities if name != "local_disk"),
+        )
+
+
+def _at_host(host: SplitResult, url: str) -> str:
+    """Return an address with another host; one that is empty stays so."""
+    name = host.hostname or ""
+    port = url.rpartition(":")[2]
+    return url and f"http://{f'[{name}]' if ':' in name else name}:{port}"

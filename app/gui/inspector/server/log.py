@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from PySide6.QtCore import QEvent, QProcess, QSize, Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeyEvent, QKeySequence
@@ -36,7 +35,6 @@ _SIDE = 20
 _RUNS_EVERY = 10
 """Seconds from one look at the list of runs to the next."""
 _TOLD_MS = 1600
-_LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
 class _FindField(SearchField):
@@ -372,7 +370,7 @@ class LogTab(Tab):
     def _file(self) -> Path | None:
         """Return the log's file when it is on this computer."""
         engine = self.mirror.engine
-        if engine is None or urlsplit(engine.url).hostname not in _LOCAL:
+        if engine is None or "local_disk" not in engine.capabilities:
             return None
         for run in self._runs:
             if run.id == self.feed.run and Path(run.path).exists():
