@@ -10,8 +10,13 @@ class Stranger:
     """An HTTP server that is no engine, or a strange one."""
 
     def __init__(self, answer: Callable[[str], tuple[int, bytes]]) -> None:
+        self.keys: list[str | None] = []
+        """The `Authorization` of each request, None without one."""
+        keys = self.keys
+
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                keys.append(self.headers.get("Authorization"))
                 status, body = answer(self.path)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")

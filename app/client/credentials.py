@@ -10,6 +10,7 @@ from app.wire.reading import read_json
 
 _log = logging.getLogger("engine")
 _SERVICE = "MLX Model Manager"
+_IN_KEYCHAIN = "in the keychain"
 
 # keyring is imported by the functions that use it: it would add 50 ms to every start of the app.
 
@@ -39,11 +40,20 @@ def store_key(url: str, key: str) -> str:
         # The null backend takes every password and keeps none.
         if keyring.get_password(_SERVICE, url) == key:
             _write_file({k: v for k, v in _read_to_change().items() if k != url})
-            return "in the keychain"
+            return _IN_KEYCHAIN
     except KeyringError as error:
         _log.info("the keychain cannot be used: %s", type(error).__name__)
     _write_file({**_read_to_change(), url: key})
-    return f"in the file {_file()}, which only you can read, because there is no keychain here"
+    return _in_file()
+
+
+def place() -> str:
+    """Return where a key would be stored, for the user."""
+    import keyring
+    from keyring.backends import fail, null
+
+    is_none = isinstance(keyring.get_keyring(), fail.Keyring | null.Keyring)
+    return _in_file() if is_none else _IN_KEYCHAIN
 
 
 def forget_key(url: str) -> None:
@@ -57,6 +67,10 @@ def forget_key(url: str) -> None:
     except KeyringError:
         _log.debug("the keychain has no key for %s", url)
     _write_file({k: v for k, v in _read_to_change().items() if k != url})
+
+
+def _in_file() -> str:
+    return f"in the file {_file()}, which only you can read, because there is no keychain here"
 
 
 def _file() -> Path:

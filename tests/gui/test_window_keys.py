@@ -10,6 +10,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QLineEdit, QListWidget
 from pytestqt.qtbot import QtBot
+from stranger_kit import answering
 from window_kit import START_S, Daemon, Desk, furnish, open_window
 
 from app.gui.dialogs.key import ConnectDialog
@@ -181,3 +182,45 @@ def test_own_engine_ends_when_another_one_is_used_and_comes_back(
         desk.click(dialog, "Look on this network")
         desk.until(lambda: desk.button(dialog, "Look on this network").isEnabled())
         assert "Looking" not in texts(dialog)
+
+
+def test_key_of_this_computers_environment_goes_to_no_other_engine(
+    home: Path, daemon: Daemon, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLX_MANAGER_API_KEY", "key-of-this-computer-alone")
+    (home / "keys.json").write_text(json.dumps({daemon.url: FIRST}))
+    with open_window(daemon.url) as window:
+        desk = Desk(window, home, qtbot)
+        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE, START_S)
+        assert not desk.has_dialog(ConnectDialog), "the stored key counts"
+    (home / "keys.json").unlink()
+    with answering({}) as stranger, open_window(stranger.url) as window:
+        desk = Desk(window, home, qtbot)
+        desk.until(lambda: window.parts.mirror.link is LinkState.STALE, START_S)
+        assert set(stranger.keys) == {None}
+
+
+def test_key_sheet_says_which_key_and_where_it_will_be_kept(
+    home: Path, daemon: Daemon, qtbot: QtBot
+) -> None:
+    with open_window(daemon.url) as window:
+        desk = Desk(window, home, qtbot)
+        desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
+        dialog = desk.dialog(ConnectDialog)
+        assert "The MLX_MANAGER_API_KEY of that computer, or a named key" in texts(dialog)
+        desk.until(lambda: f"It is kept in the file {home / 'keys.json'}" in texts(dialog))
+
+
+def test_engine_of_this_home_that_asks_for_a_key_is_not_remote_afterwards(
+    own_home: Path, qtbot: QtBot
+) -> None:
+    daemon = Daemon(own_home, FIRST)
+    try:
+        with open_window() as window:
+            desk = Desk(window, own_home, qtbot)
+            desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
+            type_key(desk, FIRST)
+            desk.until_live()
+            assert "remote" not in window.windowTitle()
+    finally:
+        daemon.stop()

@@ -19,6 +19,10 @@ from app.gui.theme import theme
 from app.gui.widgets import icons
 
 _WIDTH = 460
+_WHICH_KEY = (
+    "The MLX_MANAGER_API_KEY of that computer, or a named key made there in Settings, "
+    "Network & keys."
+)
 
 
 class ConnectDialog(QDialog):
@@ -55,12 +59,14 @@ class ConnectDialog(QDialog):
             layout.addWidget(self._address)
         layout.addWidget(QLabel(self.tr("Key")))
         layout.addLayout(self._key_row())
+        layout.addWidget(self._hint(self.tr(_WHICH_KEY)))
+        layout.addSpacing(2)
         self._remember = QCheckBox(self.tr("Remember the key"))
-        self._remember.setToolTip(
-            self.tr("Kept in the keychain; without one, in a file that only you can read.")
-        )
         self._remember.setChecked(True)
         layout.addWidget(self._remember)
+        self._place = self._hint("")
+        self._place.hide()
+        layout.addWidget(self._place)
         self._error = QLabel()
         self._error.setWordWrap(True)
         self._error.setStyleSheet(f"color: {theme().tokens.bad};")
@@ -80,6 +86,12 @@ class ConnectDialog(QDialog):
         field = self._key if is_key or self._fixed_url else self._address
         field.selectAll()
         field.setFocus()
+
+    def show_place(self, place: str) -> None:
+        """Say where the key will be kept, as in "in the keychain"."""
+        self._place.setText(self.tr("It is kept {}.").format(place))
+        self._place.show()
+        self._fit()
 
     def set_recent(self, urls: Sequence[str]) -> None:
         """Offer the addresses of the last times."""
@@ -124,10 +136,21 @@ class ConnectDialog(QDialog):
         heading.addLayout(words, 1)
         return heading
 
+    def _hint(self, text: str) -> QLabel:
+        label = QLabel(text)
+        label.setObjectName("settingHelp")
+        label.setFont(theme().font("secondary"))
+        label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setWordWrap(True)
+        return label
+
     def _key_row(self) -> QHBoxLayout:
         self._key = QLineEdit()
         self._key.setEchoMode(QLineEdit.EchoMode.Password)
         self._key.setAccessibleName(self.tr("API key"))
+        self._key.setAccessibleDescription(self.tr(_WHICH_KEY))
+        if self._fixed_url is None:
+            self._key.setPlaceholderText(self.tr("Only if the engine wants one"))
         self._show = QPushButton(self.tr("Show"))
         self._show.setCheckable(True)
         self._show.toggled.connect(self._on_show_toggled)
@@ -162,7 +185,7 @@ class ConnectDialog(QDialog):
             self.show_error(message, is_key=False)
             return
         if self._fixed_url and not key:
-            self.show_error(self.tr("Type the key; whoever runs the engine knows it."))
+            self.show_error(self.tr("Type the key."))
             return
         if "://" not in url:
             url = f"http://{url}"

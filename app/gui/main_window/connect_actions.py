@@ -29,6 +29,8 @@ class ConnectActions(QObject):
         self._window = window
         self._memory = memory
         self._key_to_keep: str | None = None
+        self._is_own = False
+        """True while the key that is asked for is that of this computer's engine."""
         self.dialog: ConnectDialog | None = None
         session.key_wanted.connect(self._on_key_wanted)
         session.connected.connect(self._on_connected)
@@ -46,6 +48,7 @@ class ConnectActions(QObject):
 
     def _open(self, url: str | None, message: str) -> None:
         self._close()
+        self._is_own = False
         dialog = ConnectDialog(url=url, message=message, parent=self._window)
         dialog.submitted.connect(self._on_submitted)
         dialog.rejected.connect(self._on_rejected)
@@ -53,6 +56,11 @@ class ConnectActions(QObject):
         dialog.set_recent(self._recent())
         self.dialog = dialog
         dialog.open()
+        self._session.crew.run("key-place", connections.key_place, self._show_place)
+
+    def _show_place(self, place: str) -> None:
+        if self.dialog is not None:
+            self.dialog.show_place(place)
 
     def _close(self) -> None:
         if self.dialog is not None:
@@ -87,11 +95,12 @@ class ConnectActions(QObject):
             self.dialog.show_error(wanted.message)
             return
         self._open(wanted.url, self.tr("{} Type it to go on.").format(wanted.message))
+        self._is_own = wanted.is_own
 
     def _on_submitted(self, answer: tuple[str, str, bool]) -> None:
         url, key, remember = answer
         self._key_to_keep = key if remember and key else None
-        self._session.switch(url, key or None)
+        self._session.switch(None if self._is_own else url, key or None)
 
     def _on_rejected(self) -> None:
         if self.dialog is not None:

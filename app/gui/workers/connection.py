@@ -34,13 +34,15 @@ class Connection:
 class KeyWanted(AppError):
     """An engine that this app did not start wants a key."""
 
-    def __init__(self, url: str, *, was_wrong: bool) -> None:
+    def __init__(self, url: str, *, was_wrong: bool, is_own: bool = False) -> None:
         sentence = f"The engine at {url} asks for a key."
         if was_wrong:
             sentence = f"The engine at {url} does not accept this key."
         super().__init__(sentence)
         self.url = url
         self.was_wrong = was_wrong
+        self.is_own = is_own
+        """True for the engine of this home, which is found, not chosen."""
 
 
 def connect(
@@ -64,8 +66,10 @@ def connect(
                 # One that starts at login waits for the end of the app's own, and was quicker.
                 if (found := launch.find_soon()) is None:
                     raise
-        url = found.url
-    return _attach(url, key)
+        own_key = credentials.load_key(found.url) or _first_key(os.environ.get(launch.KEY_VARIABLE))
+        return _attach(found.url, key or own_key, is_own=True)
+    # The key of this computer's environment is nothing for whoever answers at another address.
+    return _attach(url, key or credentials.load_key(url))
 
 
 def _start() -> Connection:
@@ -81,14 +85,13 @@ def _start() -> Connection:
         raise
 
 
-def _attach(url: str, typed: str | None) -> Connection:
-    key = typed or _first_key(os.environ.get(launch.KEY_VARIABLE)) or credentials.load_key(url)
+def _attach(url: str, key: str | None, *, is_own: bool = False) -> Connection:
     try:
         with Api(url, key) as api:
             return Connection(url, key, api.engine())
     except AppError as error:
         if error.status == 401:
-            raise KeyWanted(url, was_wrong=key is not None) from error
+            raise KeyWanted(url, was_wrong=key is not None, is_own=is_own) from error
         raise
 
 
@@ -104,6 +107,11 @@ def remember_key(url: str, key: str) -> str:
         return credentials.store_key(url, key)
     except OSError as error:
         raise AppError(f"The key could not be stored: {error.strerror or error}.") from error
+
+
+def key_place() -> str:
+    """Return where a key would be kept, in words."""
+    return credentials.place()
 
 
 def forget_key(url: str) -> None:
