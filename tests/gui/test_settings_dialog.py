@@ -15,6 +15,8 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QStyle,
+    QStyleOptionFrame,
     QToolButton,
     QWidget,
 )
@@ -44,12 +46,8 @@ def states(**changes: tuple[SettingValue, str]) -> dict[str, SettingState]:
     return {name: SettingState(name, *pair) for name, pair in values.items()}
 
 
-def open_dialog(qtbot: QtBot, *, has_key: bool = False, **changes: object) -> SettingsDialog:
-    dialog = SettingsDialog(
-        states(**changes),  # type: ignore[arg-type]
-        key_note="Kept in the keychain.",
-        has_key=has_key,
-    )
+def open_dialog(qtbot: QtBot, **changes: object) -> SettingsDialog:
+    dialog = SettingsDialog(states(**changes))  # type: ignore[arg-type]
     qtbot.addWidget(dialog)
     with qtbot.waitExposed(dialog):
         dialog.show()
@@ -227,20 +225,17 @@ def test_escape_closes_and_enter_does_not(qtbot: QtBot) -> None:
     assert not dialog.isVisible()
 
 
-def test_key_is_set_by_a_dialog_that_hides_it(qtbot: QtBot) -> None:
+def test_own_engine_shows_one_kind_of_key_only(qtbot: QtBot) -> None:
     dialog = open_dialog(qtbot)
     dialog.show_page("Network & keys")
-    assert "Kept in the keychain." in texts(dialog)
-    assert "Not set" in texts(dialog)
-    assert not button(dialog, "Forget").isVisible()
-    qtbot.mouseClick(button(dialog, "Set API key"), LEFT)
-    question = dialog.findChild(QInputDialog)
-    assert question is not None
-    assert question.textEchoMode() == QLineEdit.EchoMode.Password
-    question.setTextValue(" abc ")
-    with qtbot.waitSignal(dialog.key_set) as told:
-        question.accept()
-    assert told.args == ["abc"]
+    dialog.show_app_key("", is_stored=False)
+    assert "Key this app uses" not in texts(dialog)
+    keys = dialog.named_keys
+    heights = {
+        label.text(): label.mapTo(keys, label.pos()).y() for label in keys.findChildren(QLabel)
+    }
+    order = [heights[text] for text in ("Keys that programs send", "Require a key", "New key")]
+    assert order == sorted(order)
 
 
 def test_token_is_typed_unseen_told_and_never_shown(qtbot: QtBot) -> None:
@@ -262,14 +257,44 @@ def test_token_is_typed_unseen_told_and_never_shown(qtbot: QtBot) -> None:
     assert told.args == [("hub_token", "")]
 
 
-def test_stored_key_can_be_forgotten(qtbot: QtBot) -> None:
-    dialog = open_dialog(qtbot, has_key=True)
+def test_key_for_another_engine_is_named_by_it_and_can_be_changed_or_forgotten(
+    qtbot: QtBot,
+) -> None:
+    dialog = open_dialog(qtbot)
     dialog.show_page("Network & keys")
-    assert "Stored" in texts(dialog)
+    dialog.show_app_key("Studio", is_stored=False)
+    assert "Key this app uses for Studio" in texts(dialog)
+    assert "Not stored" in texts(dialog)
+    assert not button(dialog, "Forget").isVisible()
+    with qtbot.waitSignal(dialog.key_wanted):
+        qtbot.mouseClick(button(dialog, "Key this app uses for Studio"), LEFT)
+    dialog.show_app_key("Studio", is_stored=True)
+    assert "Not stored" not in texts(dialog)
     with qtbot.waitSignal(dialog.key_forgotten):
-        qtbot.mouseClick(button(dialog, "Forget API key"), LEFT)
-    dialog.set_has_key(is_stored=False)
-    assert "Not set" in texts(dialog)
+        qtbot.mouseClick(button(dialog, "Forget"), LEFT)
+
+
+def test_example_of_a_name_is_not_cut(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    dialog.show_page("Network & keys")
+    names = dialog.named_keys.findChildren(QLineEdit)
+    field = next(f for f in names if f.placeholderText())
+    option = QStyleOptionFrame()
+    field.initStyleOption(option)
+    room = field.style().subElementRect(QStyle.SubElement.SE_LineEditContents, option, field)
+    needed = field.fontMetrics().horizontalAdvance(field.placeholderText())
+    # QLineEdit keeps two pixels on each side for the cursor.
+    assert needed <= room.width() - 4
+
+
+def test_bigger_page_stays_on_the_screen(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot)
+    room = dialog.screen().availableGeometry()
+    dialog.show_page("General")
+    dialog.move(20, room.bottom() - dialog.height())
+    dialog.show_page("Network & keys")
+    qtbot.waitUntil(lambda: dialog.frameGeometry().bottom() <= room.bottom())
+    assert dialog.frameGeometry().top() >= room.top()
 
 
 def test_about_names_version_and_licences_and_closes(qtbot: QtBot, mode: str) -> None:

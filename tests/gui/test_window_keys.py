@@ -5,15 +5,17 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx2 as httpx
 import psutil
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QLineEdit, QListWidget
+from PySide6.QtWidgets import QDialog, QLabel, QLineEdit, QListWidget
 from pytestqt.qtbot import QtBot
 from stranger_kit import answering
 from window_kit import START_S, Daemon, Desk, furnish, open_window
 
 from app.gui.dialogs.key import ConnectDialog
+from app.gui.dialogs.settings import SettingsDialog
 from app.gui.mirror import LinkState
 
 FIRST, SECOND = "first-key-of-the-engine", "second-key-of-the-engine"
@@ -39,7 +41,7 @@ def daemon(far_home: Path) -> Iterator[Daemon]:
     daemon.stop()
 
 
-def texts(dialog: ConnectDialog) -> str:
+def texts(dialog: QDialog) -> str:
     return "\n".join(label.text() for label in dialog.findChildren(QLabel) if label.isVisible())
 
 
@@ -224,3 +226,28 @@ def test_engine_of_this_home_that_asks_for_a_key_is_not_remote_afterwards(
             assert "remote" not in window.windowTitle()
     finally:
         daemon.stop()
+
+
+def test_key_for_another_engine_is_changed_in_the_settings(
+    home: Path, daemon: Daemon, qtbot: QtBot
+) -> None:
+    (home / "keys.json").write_text(json.dumps({daemon.url: FIRST}))
+    with open_window(daemon.url) as window:
+        desk = Desk(window, home, qtbot)
+        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE, START_S)
+        with httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {FIRST}"}) as http:
+            made = http.post(f"{daemon.url}/api/keys", json={"name": "Laptop"}).json()["secret"]
+        window.parts.run_command("settings")
+        settings = desk.dialog(SettingsDialog)
+        settings.show_page("Network & keys")
+        desk.until(lambda: "Stored" in texts(settings))
+        desk.click(settings, "Change…")
+        desk.until(lambda: desk.has_dialog(ConnectDialog))
+        type_key(desk, "wrong")
+        desk.until(lambda: "does not accept this key" in texts(desk.dialog(ConnectDialog)))
+        type_key(desk, made)
+        desk.until(lambda: not desk.has_dialog(ConnectDialog))
+        desk.until(lambda: made in (home / "keys.json").read_text())
+        desk.click(settings, "Forget")
+        desk.until(lambda: "Not stored" in texts(settings))
+        assert made not in "".join(f.read_text() for f in home.glob("keys.json"))

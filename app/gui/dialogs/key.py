@@ -19,6 +19,7 @@ from app.gui.theme import theme
 from app.gui.widgets import icons
 
 _WIDTH = 460
+_AFTER_BOX = 22
 _WHICH_KEY = (
     "The MLX_MANAGER_API_KEY of that computer, or a named key made there in Settings, "
     "Network & keys."
@@ -65,6 +66,8 @@ class ConnectDialog(QDialog):
         self._remember.setChecked(True)
         layout.addWidget(self._remember)
         self._place = self._hint("")
+        # Below the words of the box, not below its mark.
+        self._place.setContentsMargins(_AFTER_BOX, 0, 0, 0)
         self._place.hide()
         layout.addWidget(self._place)
         self._error = QLabel()

@@ -26,9 +26,11 @@ from app.wire.keys import MAX_NAME, NamedKey, NewKey
 
 _WIDTH = 480
 _COPIED_MS = 2000
+_FIELD_PAD = 28
+"""What a text field needs around its text, its frame included."""
 
 
-class NamedKeysCard(QFrame):
+class NamedKeysCard(QWidget):
     """Lists the keys and says what the user wants with them; it asks no engine itself."""
 
     create_requested = Signal(object)  # str, a name
@@ -37,12 +39,17 @@ class NamedKeysCard(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("settingsCard")
+        heading = QLabel(self.tr("Keys that programs send"), self)
+        heading.setFont(theme().font("name"))
+        heading.setContentsMargins(2, 0, 0, 0)
+        card = QFrame(self)
+        card.setObjectName("settingsCard")
         self._keys: tuple[NamedKey, ...] | None = None
         self._name = QLineEdit(self)
         self._name.setMaxLength(MAX_NAME)
-        self._name.setFixedWidth(160)
-        self._name.setPlaceholderText(self.tr("Name, such as Editor"))
+        example = self.tr("Name, such as Editor")
+        self._name.setFixedWidth(self._name.fontMetrics().horizontalAdvance(example) + _FIELD_PAD)
+        self._name.setPlaceholderText(example)
         self._name.setAccessibleName(self.tr("Name of the new key"))
         self._name.returnPressed.connect(self._create)
         self._name.textChanged.connect(self._refresh_button)
@@ -50,7 +57,7 @@ class NamedKeysCard(QFrame):
         self._make.setAutoDefault(False)
         self._make.clicked.connect(self._create)
         self._head = FormRow(
-            self.tr("Keys"),
+            self.tr("New key"),
             self.tr("One for each program or person, so that each can be revoked on its own."),
             self,
         )
@@ -58,13 +65,23 @@ class NamedKeysCard(QFrame):
         self._head.add_control(self._make)
         self._rows = QVBoxLayout()
         self._rows.setSpacing(0)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 2, 0, 2)
-        column.setSpacing(0)
-        column.addWidget(self._head)
-        column.addLayout(self._rows)
+        self._column = QVBoxLayout(card)
+        self._column.setContentsMargins(0, 2, 0, 2)
+        self._column.setSpacing(0)
+        self._column.addWidget(self._head)
+        self._column.addLayout(self._rows)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(6)
+        outer.addWidget(heading)
+        outer.addWidget(card)
         self.set_keys(())
         self._refresh_button()
+
+    def put_first(self, row: QWidget) -> None:
+        """Let a row about all keys head them."""
+        self._column.insertWidget(0, row)
+        self._column.insertWidget(1, _line(self))
 
     def set_keys(self, keys: Sequence[NamedKey]) -> None:
         """Show these keys."""
@@ -76,10 +93,7 @@ class NamedKeysCard(QFrame):
                 widget.hide()
                 widget.deleteLater()
         for key in keys:
-            line = QFrame(self)
-            line.setObjectName("settingsLine")
-            line.setFixedHeight(1)
-            self._rows.addWidget(line)
+            self._rows.addWidget(_line(self))
             self._rows.addWidget(self._row(key))
         self.resized.emit()
 
@@ -115,6 +129,13 @@ class NamedKeysCard(QFrame):
 
     def _refresh_button(self) -> None:
         self._make.setEnabled(bool(self._name.text().strip()))
+
+
+def _line(parent: QWidget) -> QFrame:
+    line = QFrame(parent)
+    line.setObjectName("settingsLine")
+    line.setFixedHeight(1)
+    return line
 
 
 class NewKeySheet(QDialog):

@@ -80,6 +80,11 @@ class FormRow(QWidget):
             self._box.setContentsMargins(_PAD, 12, _PAD - RING, 12)
         self._controls.addWidget(control)
 
+    def set_texts(self, label: str, help_text: str) -> None:
+        """Say something else than at the start."""
+        self._label.setText(label)
+        self._note.setText(help_text)
+
     def show_error(self, message: str) -> None:
         """Say what is wrong; an empty message takes it back."""
         self._error.setText(message)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon
+from PySide6.QtGui import QIcon, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QDialog,
@@ -19,10 +19,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.gui.dialogs.app_key_card import AppKeyCard
 from app.gui.dialogs.defaults_card import DefaultsCard
 from app.gui.dialogs.named_keys import NamedKeysCard
-from app.gui.dialogs.secret import SecretControl
-from app.gui.dialogs.setting_row import FormRow, SettingRow
+from app.gui.dialogs.setting_row import SettingRow
 from app.gui.theme import theme
 from app.gui.widgets import icons
 from app.wire.settings import SETTINGS, SettingState, SettingValue
@@ -41,6 +41,8 @@ _PAGE_ICONS: Final = {
 }
 _OTHER_ICON: Final = "settings"
 _KEY_PAGE: Final = "Network & keys"
+_WITH_KEYS: Final = "require_key"
+"""The setting that stands with the keys it is about."""
 _SERVERS_PAGE: Final = "Servers & memory"
 
 
@@ -48,7 +50,8 @@ class SettingsDialog(QDialog):
     """Tells each choice as it is made; whoever saves it reports back with states or an error."""
 
     changed = Signal(object)  # tuple[str, SettingValue]
-    key_set = Signal(object)  # str
+    key_wanted = Signal()
+    """The user wants to type the key that this app uses."""
     key_forgotten = Signal()
 
     def __init__(
@@ -56,8 +59,6 @@ class SettingsDialog(QDialog):
         states: Mapping[str, SettingState],
         parent: QWidget | None = None,
         *,
-        key_note: str = "",
-        has_key: bool = False,
         without: Collection[str] = (),
     ) -> None:
         """Show all settings but those that are named in `without`."""
@@ -68,9 +69,9 @@ class SettingsDialog(QDialog):
         self._boxes: list[QVBoxLayout] = []
         self._tabs = QButtonGroup(self)
         self._pages = QStackedWidget(self)
-        self._key_row = KeyRow(key_note, self)
-        self._key_row.key_set.connect(self.key_set)
-        self._key_row.key_forgotten.connect(self.key_forgotten)
+        self._app_key = AppKeyCard(self)
+        self._app_key.set_button.clicked.connect(self.key_wanted)
+        self._app_key.forget_button.clicked.connect(self.key_forgotten)
         self.named_keys = NamedKeysCard(self)
         self.named_keys.resized.connect(self._fit)
         self.defaults = DefaultsCard(self)
@@ -79,7 +80,6 @@ class SettingsDialog(QDialog):
             self._pages.addWidget(self._make_page(title))
         self._lay_out()
         self.set_states(states)
-        self.set_has_key(is_stored=has_key)
         theme().changed.connect(self._paint_icons)
         self._paint_icons()
         self.show_page(self._titles[0])
@@ -104,9 +104,11 @@ class SettingsDialog(QDialog):
         self._rows[name].offer(text, act)
         self._fit()
 
-    def set_has_key(self, *, is_stored: bool) -> None:
-        """Tell whether an API key is stored."""
-        self._key_row.set_stored(is_stored=is_stored)
+    def show_app_key(self, engine: str, *, is_stored: bool) -> None:
+        """Tell whether this app has a key for an engine; it needs none for its own, named ""."""
+        self._app_key.show_engine(engine, is_stored=is_stored)
+        self._app_key.setVisible(bool(engine))
+        self._fit()
 
     def show_page(self, title: str) -> None:
         """Turn to a page of the table."""
@@ -124,6 +126,13 @@ class SettingsDialog(QDialog):
         room = self.screen().availableGeometry().height() - _AROUND
         self._pages.setFixedHeight(min(box.totalHeightForWidth(_WIDTH), max(room, _LEAST)))
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Move up when a page with more on it would end below the screen."""
+        super().resizeEvent(event)
+        room, frame = self.screen().availableGeometry(), self.frameGeometry()
+        if self.isVisible() and (below := frame.bottom() - room.bottom()) > 0:
+            self.move(frame.x(), max(room.top(), frame.y() - below))
+
     def _make_page(self, title: str) -> QWidget:
         rows: list[QWidget] = []
         for setting in SETTINGS:
@@ -131,9 +140,10 @@ class SettingsDialog(QDialog):
                 row = SettingRow(setting)
                 row.chosen.connect(partial(self._on_chosen, setting.name))
                 self._rows[setting.name] = row
-                rows.append(row)
-        if title == _KEY_PAGE:
-            rows.append(self._key_row)
+                if setting.name == _WITH_KEYS:
+                    self.named_keys.put_first(row)
+                else:
+                    rows.append(row)
         card = QFrame()
         card.setObjectName("settingsCard")
         inner = QVBoxLayout(card)
@@ -151,6 +161,7 @@ class SettingsDialog(QDialog):
         if title == _KEY_PAGE:
             layout.addSpacing(16)
             layout.addWidget(self.named_keys)
+            layout.addWidget(self._app_key)
         if title == _SERVERS_PAGE:
             layout.addSpacing(16)
             layout.addWidget(self.defaults)
@@ -216,27 +227,6 @@ class SettingsDialog(QDialog):
                 chosen = icons.pixmap(name, tokens.acc, _TAB_ICON, scale)
                 picture.addPixmap(chosen, QIcon.Mode.Normal, QIcon.State.On)
             self._tabs.button(number).setIcon(picture)
-
-
-class KeyRow(FormRow):
-    """Whether an API key is stored and where, with Set and Forget. The key itself is not shown."""
-
-    key_set = Signal(object)  # str
-    key_forgotten = Signal()
-
-    def __init__(self, note: str, parent: QWidget | None = None) -> None:
-        super().__init__("", note, parent)
-        name = self.tr("API key")
-        self._label.setText(name)
-        question = self.tr("Key that programs must send to use the servers:")
-        self._control = SecretControl(name, question, self)
-        self._control.given.connect(self.key_set)
-        self._control.forgotten.connect(self.key_forgotten)
-        self.add_control(self._control)
-
-    def set_stored(self, *, is_stored: bool) -> None:
-        """Tell whether a key is stored."""
-        self._control.set_stored(is_stored=is_stored)
 
 
 def _separator() -> QFrame:

@@ -20,6 +20,8 @@ class ConnectActions(QObject):
 
     failed = Signal(object)  # AppError
     told = Signal(object)  # str
+    settled = Signal()
+    """An engine is in use, and the key for it is stored if it was to be."""
     given_up = Signal()
     """The user closed the dialog and the engine still wants a key."""
 
@@ -39,6 +41,13 @@ class ConnectActions(QObject):
         """Ask for the address and the key of another engine."""
         self._open(None, self.tr("An engine on another computer, started there with mlxm engine."))
 
+    def ask_key(self, connection: Connection, above: QWidget) -> None:
+        """Ask for another key for the engine in use; it is kept once that engine accepts it."""
+        name = connection.info.machine.name
+        message = self.tr("It is sent to the engine on {} at {}.").format(name, connection.url)
+        self._open(connection.url, message, above)
+        self._is_own = self._session.url is None
+
     def show_error(self, error: AppError) -> bool:
         """Say in the open dialog why it did not work; return False when none is open."""
         if self.dialog is None:
@@ -46,10 +55,10 @@ class ConnectActions(QObject):
         self.dialog.show_error(f"{error.message} {error.hint}".strip(), is_key=False)
         return True
 
-    def _open(self, url: str | None, message: str) -> None:
+    def _open(self, url: str | None, message: str, above: QWidget | None = None) -> None:
         self._close()
         self._is_own = False
-        dialog = ConnectDialog(url=url, message=message, parent=self._window)
+        dialog = ConnectDialog(url=url, message=message, parent=above or self._window)
         dialog.submitted.connect(self._on_submitted)
         dialog.rejected.connect(self._on_rejected)
         dialog.look_requested.connect(self._look_around)
@@ -115,10 +124,17 @@ class ConnectActions(QObject):
         if self._session.url is not None:
             self._remember(self._session.url)
         key, self._key_to_keep = self._key_to_keep, None
-        if key is not None:
-            self._session.crew.run(
-                "store-key",
-                lambda: connections.remember_key(connection.url, key),
-                lambda where: self.told.emit(self.tr("The key is kept {}.").format(where)),
-                self.failed.emit,
-            )
+        if key is None:
+            self.settled.emit()
+            return
+
+        def tell(where: str) -> None:
+            self.told.emit(self.tr("The key is kept {}.").format(where))
+            self.settled.emit()
+
+        self._session.crew.run(
+            "store-key",
+            lambda: connections.remember_key(connection.url, key),
+            tell,
+            self.failed.emit,
+        )

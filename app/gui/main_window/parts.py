@@ -66,7 +66,7 @@ class Parts(QObject):
         self.model_actions = ModelActions(
             self.session, self.profiles, self.downloads, memory, window
         )
-        self.settings = SettingsActions(self.session, self.preferences, window)
+        self.settings = SettingsActions(self.session, self.preferences, self.connecting, window)
         self.models_panel = ModelsPanel(self.mirror, hub_calls(self.session))
         self.servers_panel = ServersPanel(self.mirror)
         self.dashboard = Dashboard(self.session, self.servers_panel, self.profiles, window)

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QWidget
 from app import paths
 from app.gui.dialogs.named_keys import NewKeySheet
 from app.gui.dialogs.settings import SettingsDialog
+from app.gui.main_window.connect_actions import ConnectActions
 from app.gui.main_window.login_switches import LoginSwitches
 from app.gui.main_window.questions import may_revoke
 from app.gui.main_window.session import Session
@@ -27,9 +28,18 @@ class SettingsActions(QObject):
     appearance_changed = Signal()
     own_changed = Signal(object)  # str, the name of a setting of the app
 
-    def __init__(self, session: Session, preferences: Preferences, window: QWidget) -> None:
+    def __init__(
+        self,
+        session: Session,
+        preferences: Preferences,
+        connecting: ConnectActions,
+        window: QWidget,
+    ) -> None:
         super().__init__(window)
         self._session = session
+        self._connecting = connecting
+        # Another engine has other settings, and a key that was refused or changed is another one.
+        connecting.settled.connect(self._load)
         self._preferences = preferences
         preferences.refused.connect(self._on_refused)
         self._window = window
@@ -47,12 +57,11 @@ class SettingsActions(QObject):
             self.dialog.raise_()
             self.dialog.activateWindow()
             return
-        note = self.tr("Kept in the keychain; without one, in a file that only you can read.")
         # Only a released program knows whom to ask for its newest version.
         without = () if paths.releases_url() else ("check_updates",)
-        dialog = SettingsDialog(self._states(), self._window, key_note=note, without=without)
+        dialog = SettingsDialog(self._states(), self._window, without=without)
         dialog.changed.connect(self._on_changed)
-        dialog.key_set.connect(self._on_key_set)
+        dialog.key_wanted.connect(self._on_key_wanted)
         dialog.key_forgotten.connect(self._on_key_forgotten)
         dialog.named_keys.create_requested.connect(self._create_key)
         dialog.named_keys.revoke_requested.connect(self._revoke_key)
@@ -63,10 +72,18 @@ class SettingsActions(QObject):
         dialog.defaults.show_rows(defaults(runtimes[0].options if runtimes else ()))
         self._offer_system_settings(dialog)
         dialog.show()
-        if self._session.door is not None:
-            self._session.call("settings", lambda api: api.settings(), self._on_engine_states)
-            self._load_keys()
-        if (current := self._session.connection) is not None:
+        self._load()
+
+    def _load(self, _connection: object = None) -> None:
+        """Fill the window with what the engine in use says."""
+        current = self._session.connection
+        if self.dialog is None or current is None:
+            return
+        self._session.call("settings", lambda api: api.settings(), self._on_engine_states)
+        self._load_keys()
+        if current.owned is not None:
+            self.dialog.show_app_key("", is_stored=False)
+        else:
             url = current.url
             self._session.crew.run(
                 "stored-key", lambda: connection.has_stored_key(url), self._on_key_known
@@ -179,21 +196,13 @@ class SettingsActions(QObject):
             self.failed.emit(error)
 
     def _on_key_known(self, is_stored: bool) -> None:
-        if self.dialog is not None:
-            self.dialog.set_has_key(is_stored=is_stored)
+        current = self._session.connection
+        if self.dialog is not None and current is not None and current.owned is None:
+            self.dialog.show_app_key(current.info.machine.name, is_stored=is_stored)
 
-    def _on_key_set(self, key: str) -> None:
-        if (current := self._session.connection) is None:
-            return
-        url = current.url
-
-        def on_stored(where: object) -> None:
-            self.told.emit(self.tr("The key is kept {}.").format(where))
-            self._on_key_known(is_stored=True)
-
-        self._session.crew.run(
-            "store-key", lambda: connection.remember_key(url, key), on_stored, self.failed.emit
-        )
+    def _on_key_wanted(self) -> None:
+        if self.dialog is not None and (current := self._session.connection) is not None:
+            self._connecting.ask_key(current, self.dialog)
 
     def _on_key_forgotten(self) -> None:
         if (current := self._session.connection) is None:
