@@ -1,6 +1,6 @@
 # Every target prepares .venv first; see .ci/bootstrap.sh. Extra arguments: make test ARGS='-k name'.
 .DEFAULT_GOAL := help
-.PHONY: run test demo check app bundle audit lock docs bench soak fuzz clean help
+.PHONY: run test demo check app bundle audit lock docs clients bench soak fuzz clean help
 
 BOOTSTRAP := @sh .ci/bootstrap.sh
 BIN := .venv/bin
@@ -52,6 +52,10 @@ docs: ## Rewrite docs/reference.md and docs/openapi.json from the tables in app/
 	$(BOOTSTRAP)
 	@$(BIN)/python tests/scripts/make_reference.py
 
+clients: ## Download Aider and OpenAI's package for Node, and run them against a server
+	$(BOOTSTRAP)
+	@$(PYTEST) -m clients $(ARGS)
+
 bench: ## Run the measurements
 	$(BOOTSTRAP)
 	@$(PYTEST) -m benchmark -s $(ARGS)
@@ -69,4 +73,4 @@ clean: ## Delete everything that make has made
 	find app tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s  %s\n", $$1, $$2 }' Makefile

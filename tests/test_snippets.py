@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -63,16 +64,9 @@ def test_python_snippet_streams_an_answer(engine: RunningEngine, tmp_path: Path)
     assert run([sys.executable, str(file)], tmp_path).strip()
 
 
-def test_javascript_snippet_streams_an_answer(engine: RunningEngine, tmp_path: Path) -> None:
-    node, modules = shutil.which("node"), os.environ.get("OPENAI_NODE_MODULES", "")
-    if node is None:
-        pytest.skip("there is no node here")
-    if not (Path(modules) / "openai").is_dir():
-        pytest.skip("OPENAI_NODE_MODULES names no folder with the package openai")
-    (tmp_path / "node_modules").symlink_to(modules)
-    file = tmp_path / "chat.mjs"
-    file.write_text(snippet("javascript", target_of(engine)).text, encoding="utf-8")
-    assert run([node, str(file)], tmp_path).strip()
+def test_version_that_is_named_for_python_is_the_one_that_ran() -> None:
+    release = metadata.version("openai").rpartition(".")[0]
+    assert snippet("python", AWKWARD).tested == f"openai {release}"
 
 
 def test_names_and_keys_with_quotes_stay_whole(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ _CALLS = [
     "<call>", "<tool_call>", '{"name":', '"weather",', '"arguments":', '{"city":', '"Paris"}}',
     "</tool_call>", _END,
 ]  # fmt: skip
-_SAYS = ["<say>", "It", "rains", "in", "Paris.", _END]
+ANSWER = "It rains in Paris."
+_SAYS = ["<say>", *ANSWER.split(), _END]
 _WORDS = ["<unk>", *dict.fromkeys(_CALLS + _SAYS)]
 _SPECIAL = ("<unk>", "<call>", "<say>", _END)
 # With tools and no result of one it calls, otherwise it says. mlx_lm knows by the form of the call
