@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -77,6 +78,11 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 def middle(values: Sequence[float]) -> float:
     return statistics.median(values)
+
+
+def machine() -> str:
+    """What figures depend on, in words."""
+    return f"{platform.system()} with {os.cpu_count()} cores and Python {platform.python_version()}"
 
 
 def report(subject: str, figures: Sequence[Figure], notes: str = "") -> None:

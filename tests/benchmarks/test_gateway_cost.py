@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
-from gateway_kit import STREAM, post
+from gateway_kit import BEARER, STREAM, post
 from measure import DRIVERS, Figure, middle, quantile, report
 from test_engine_cost import program
 
@@ -18,7 +18,7 @@ STREAMS = 32
 PER_SECOND = 60
 CHUNKS = 5 * PER_SECOND
 ROUNDS = 2
-_SENT = re.compile(rb'"sent": (\d+)')
+_SENT = re.compile(rb"sent (\d+);")
 
 
 async def _one(port: int, request: bytes, first: list[float], delays: list[float]) -> None:
@@ -46,7 +46,7 @@ async def _one(port: int, request: bytes, first: list[float], delays: list[float
 async def _load(port: int) -> tuple[list[float], list[float]]:
     first: list[float] = []
     delays: list[float] = []
-    request = post(STREAM)
+    request = post(STREAM, BEARER)
     async with asyncio.TaskGroup() as group:
         for _ in range(STREAMS):
             group.create_task(_one(port, request, first, delays))

@@ -1,20 +1,22 @@
-"""Writes measured figures into docs/reliability.md, when asked to by WRITE_FIGURES=1."""
+"""Writes measured figures into the documents, when asked to by WRITE_FIGURES=1."""
 
 import os
 from pathlib import Path
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
+_DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENT = _DOCS / "reliability.md"
+PERFORMANCE = _DOCS / "performance.md"
 _END = "<!-- end of figures -->"
 _SUMMARY = "faults"
 _SUMMARY_HEADS = ["fault", "how often tried", "what was lost", "command to repeat"]
 
 
-def write(name: str, lines: list[str]) -> None:
+def write(name: str, lines: list[str], document: Path = DOCUMENT) -> None:
     """Replace what stands between the two markers of `name` in the document."""
     if os.environ.get("WRITE_FIGURES") != "1":
         return
-    head, _, tail = _parts(name)
-    DOCUMENT.write_text(head + "\n".join(lines) + "\n" + tail, encoding="utf-8")
+    head, _, tail = _parts(name, document)
+    document.write_text(head + "\n".join(lines) + "\n" + tail, encoding="utf-8")
 
 
 def record(fault: str, tried: int, lost: str, command: str) -> None:
@@ -25,7 +27,7 @@ def record(fault: str, tried: int, lost: str, command: str) -> None:
     """
     if os.environ.get("WRITE_FIGURES") != "1":
         return
-    rows = {row[0]: row for row in _rows(_parts(_SUMMARY)[1])}
+    rows = {row[0]: row for row in _rows(_parts(_SUMMARY, DOCUMENT)[1])}
     rows[fault] = [fault, f"{tried:,}", lost, f"`{command}`"]
     found = [rows[name] for name in sorted(rows)]
     write(_SUMMARY, ["", *table(_SUMMARY_HEADS, found), ""])
@@ -40,10 +42,10 @@ def table(heads: list[str], rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _parts(name: str) -> tuple[str, str, str]:
+def _parts(name: str, document: Path) -> tuple[str, str, str]:
     """Return the document up to the first marker, what stands between the two, and the rest."""
     begin = f"<!-- figures: {name} -->\n"
-    head, rest = DOCUMENT.read_text(encoding="utf-8").split(begin)
+    head, rest = document.read_text(encoding="utf-8").split(begin)
     inner, tail = rest.split(_END, 1)
     return head + begin, inner, _END + tail
 
