@@ -242,6 +242,35 @@ def test_shaders_are_found_beside_both_places_of_the_library(
     assert bundle.LINKS_DARWIN == (("mlx.metallib", "mlx/lib/mlx.metallib", "SYMLINK"),)
 
 
+def test_shaders_are_in_both_places_of_the_bundle(bundle: Any, tmp_path: Path) -> None:
+    """As PyInstaller lays a bundle out; the function is its own, so the version is locked."""
+    osx = pytest.importorskip("PyInstaller.building.osx", reason="make bundle installs it")
+    source = str(tmp_path / "source")
+    toc = [
+        (bundle.PROGRAM, source, "EXECUTABLE"),
+        ("mlx/core.so", source, "EXTENSION"),
+        ("mlx/lib/libmlx.dylib", source, "BINARY"),
+        ("libmlx.dylib", "mlx/lib/libmlx.dylib", "SYMLINK"),
+        ("mlx/lib/mlx.metallib", source, "DATA"),
+        *bundle.LINKS_DARWIN,
+    ]
+    layout = osx.BUNDLE.__new__(osx.BUNDLE)._process_bundle_toc(toc)
+    root = tmp_path / "app"
+    for name, target, kind in layout:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "SYMLINK":
+            file.symlink_to(target)
+        else:
+            file.write_text(name)
+    frameworks = root / "Contents/Frameworks"
+    for library in ("libmlx.dylib", "mlx/lib/libmlx.dylib"):
+        assert (frameworks / library).read_text() == "Contents/Frameworks/mlx/lib/libmlx.dylib"
+        beside = (frameworks / library).parent / "mlx.metallib"
+        # Among the resources: in Contents/MacOS, codesign would take it for code.
+        assert beside.read_text() == "Contents/Resources/mlx/lib/mlx.metallib"
+
+
 @pytest.mark.parametrize(
     ("destination", "wanted"),
     [

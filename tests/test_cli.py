@@ -248,6 +248,7 @@ def test_engine_runs_until_it_is_interrupted(homes: Path) -> None:
 
 def test_selftest_does_the_main_job_in_a_home_of_its_own(home: Path) -> None:
     report = json.loads(mlxm(home, "selftest", MLX_MANAGER_API_KEY=KEY).stdout)
+    assert report["keychain"].startswith("keyring.backends.")
     assert report["ok"]
     assert report["answer"]
     assert not list(home.iterdir())

@@ -23,9 +23,14 @@ from app import paths
 
 ROOT = Path(__file__).parent.parent
 MIB = 1 << 20
+MB = 1_000_000
+BUDGET_MB = 330
 # Builds took 80 to 120 s on two cores.
 BUILD_S = 900
 FIRST_PAINT_S = 1.0
+# The first start reads everything from the disk; 3 s were seen on a busy machine.
+COLD_S = 15.0
+FILLED_S = 3.0
 
 pytestmark = [pytest.mark.bundle, pytest.mark.timeout(BUILD_S + 300)]
 
@@ -99,8 +104,8 @@ def test_frozen_program_keeps_its_budget_of_space(frozen: Path, tmp_path: Path) 
         tarfile.open(fileobj=stream, mode="w|") as archive,
     ):
         archive.add(folder, "app")
-    _report(f"size: {size / MIB:.0f} MiB, gzip {packed.stat().st_size / MIB:.0f} MiB")
-    assert size <= 330 * MIB
+    _report(f"size: {size / MB:.0f} MB, gzip {packed.stat().st_size / MB:.0f} MB")
+    assert size <= BUDGET_MB * MB
 
 
 def test_frozen_program_brings_the_licences_of_what_is_in_it(frozen: Path) -> None:
@@ -113,33 +118,42 @@ def test_frozen_program_brings_the_licences_of_what_is_in_it(frozen: Path) -> No
 
 def test_frozen_window_paints_within_a_second(frozen: Path, home: Path) -> None:
     """Until its first frame; see tests/benchmarks/first_paint.py for the same from the source."""
-    taken = [_first_paint_s(frozen) for _ in range(3)]
-    _report(f"first paint: {', '.join(f'{s:.2f} s' for s in taken)}")
-    # The first start may read everything from a slow disk, and machines are shared.
-    assert min(taken) <= FIRST_PAINT_S
+    taken = [_start_s(frozen) for _ in range(3)]
+    for what, times in zip(("first paint", "filled"), zip(*taken, strict=True), strict=True):
+        _report(f"{what}: {', '.join(f'{s:.2f} s' for s in times)}")
+    # Machines are shared, and only the later starts find everything in memory.
+    assert taken[0][0] <= COLD_S
+    assert min(painted for painted, _ in taken) <= FIRST_PAINT_S
+    assert min(filled for _, filled in taken) <= FILLED_S
 
 
-def _first_paint_s(frozen: Path) -> float:
+def _start_s(frozen: Path) -> tuple[float, float]:
+    """Return the seconds until the first frame, and until the window has its parts."""
     log = paths.logs() / "app.log"
     log.unlink(missing_ok=True)
     begin = time.time()
     process = subprocess.Popen([str(frozen)], env=os.environ | {"QT_QPA_PLATFORM": "offscreen"})
     try:
         end = time.monotonic() + 60
-        painted: float | None = None
-        while painted is None and time.monotonic() < end:
+        while time.monotonic() < end:
             assert process.poll() is None
             text = log.read_text(encoding="utf-8") if log.exists() else ""
-            found = re.search(r"^(\S+ \S+) .*the first frame is out", text, re.MULTILINE)
-            if found:
-                at = datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S,%f").astimezone()
-                painted = at.timestamp()
+            painted = _logged_at(text, "the first frame is out")
+            filled = _logged_at(text, "the window is filled")
+            if painted is not None and filled is not None:
+                return painted - begin, filled - begin
             time.sleep(0.02)
-        assert painted is not None
-        return painted - begin
+        raise AssertionError("no window came")
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+
+
+def _logged_at(text: str, words: str) -> float | None:
+    found = re.search(rf"^(\S+ \S+) .*{words}", text, re.MULTILINE)
+    if found is None:
+        return None
+    return datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
 
 
 def test_frozen_program_holds_every_resource(frozen: Path) -> None:

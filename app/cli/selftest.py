@@ -77,6 +77,7 @@ def _check(report: dict[str, Any]) -> bool:
     tokenizers = report["tokenizers"] = _worker("check-tokenizers")
     device = report["device"] = _worker("check-device")
     gui = report["gui"] = _worker("check-modules", *_WINDOW)
+    report["keychain"] = _keychain()
     return (
         models.get("failed", {"?": ""}).keys() <= _CANNOT_LOAD
         and tokenizers.get("failed") == {}
@@ -85,7 +86,17 @@ def _check(report: dict[str, Any]) -> bool:
         and gui.get("failed") == {}
         # A window that loads MLX would take ten times the memory.
         and gui.get("loaded") == ["PySide6"]
+        # On Linux it may have none, and then keys are in a file.
+        and (sys.platform != "darwin" or report["keychain"].startswith("keyring.backends.macOS"))
     )
+
+
+def _keychain() -> str:
+    """Return what keeps keys here; a frozen program may have lost it. Asks nobody anything."""
+    import keyring
+
+    found = type(keyring.get_keyring())
+    return f"{found.__module__}.{found.__qualname__}"
 
 
 def _worker(*arguments: str) -> dict[str, Any]:

@@ -151,6 +151,7 @@ class MainWindow(QMainWindow):
         self.remarks = Remarks(self.parts, self._memory, self._bad_end)
         self.parts.ended.connect(self._on_ended)
         self.parts.begin()
+        _log.info("the window is filled")
         self.filled.emit()
         if self._targets:
             self.system.links.open(self._targets)
