@@ -253,13 +253,13 @@ QToolButton#settingsTab:hover {{ background: {t.hover}; }}
 QToolButton#settingsTab:checked {{ background: {t.card}; color: {t.acc}; border-color: {t.line2}; }}
 QToolButton#settingsTab:focus {{ border: 2px solid {t.acc}; padding: 5px 6px; }}
 QFrame#settingsCard {{ background: {t.card}; border: 1px solid {t.line}; border-radius: 10px; }}
-QCheckBox#importTick {{ spacing: 8px; color: {t.tx}; }}
-QCheckBox#importTick:disabled {{ color: {t.tx3}; }}
-QCheckBox#importTick::indicator {{ width: 14px; height: 14px; border: 1px solid {t.tx3}; border-radius: 4px; background: {t.field}; }}
-QCheckBox#importTick::indicator:checked {{ background: {t.fill}; border-color: {t.fill}; image: url("{_tick("selected")}"); }}
-QCheckBox#importTick::indicator:focus {{ border: 2px solid {t.acc}; width: 12px; height: 12px; }}
-QCheckBox#importTick::indicator:checked:focus {{ border: 2px solid {t.tx}; }}
-QCheckBox#importTick::indicator:disabled {{ background: {t.win}; border-color: {t.line2}; }}
+QCheckBox {{ spacing: 8px; color: {t.tx}; }}
+QCheckBox:disabled {{ color: {t.tx3}; }}
+QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {t.tx3}; border-radius: 4px; background: {t.field}; }}
+QCheckBox::indicator:checked {{ background: {t.fill}; border-color: {t.fill}; image: url("{_tick("selected")}"); }}
+QCheckBox::indicator:focus {{ border: 2px solid {t.acc}; width: 12px; height: 12px; }}
+QCheckBox::indicator:checked:focus {{ border: 2px solid {t.tx}; }}
+QCheckBox::indicator:disabled {{ background: {t.win}; border-color: {t.line2}; }}
 QFrame#importConsent {{ background: {t.warns}; border: none; border-radius: 8px; }}
 QFrame#settingsLine {{ background: {t.line}; border: none; margin: 0 16px; }}
 QLabel#settingHelp, QLabel#aboutSecondary {{ color: {t.tx2}; }}

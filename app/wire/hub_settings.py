@@ -30,7 +30,7 @@ HUB_SETTINGS: tuple[Setting, ...] = (
     Setting(
         "proxy",
         Scope.ENGINE,
-        "Network & keys",
+        "Models & storage",
         SettingKind.TEXT,
         "Proxy for the hub",
         "Such as http://proxy.example.org:3128. Empty: the one of the system, if it has one.",

@@ -43,7 +43,6 @@ SETTINGS: tuple[Setting, ...] = (
         default=False,
     ),
     *SYSTEM_SETTINGS,
-    *HUB_SETTINGS,
     Setting(
         "show_demo",
         Scope.ENGINE,
@@ -81,6 +80,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Models that these programs have downloaded are used where they are, without a copy.",
         default=True,
     ),
+    *HUB_SETTINGS,
     Setting(
         "memory_budget",
         Scope.ENGINE,

@@ -51,6 +51,16 @@ def test_menu_names_servers_profiles_and_ways_out(qtbot: QtBot) -> None:
     ]
 
 
+def test_menu_counts_servers_that_failed_apart(qtbot: QtBot) -> None:
+    engine = Engine(server(), server("fast", state=ServerState.FAILED))
+    extra = extra_of(engine)
+    extra.menu.aboutToShow.emit()
+    assert texts(extra.menu)[0] == "1 running, 1 failed"
+    engine.put(server(state=ServerState.STOPPED))
+    extra.menu.aboutToShow.emit()
+    assert texts(extra.menu)[0] == "1 failed"
+
+
 def test_menu_offers_profiles_that_were_used_first_and_no_more_than_five(qtbot: QtBot) -> None:
     engine = Engine()
     for number in range(8):

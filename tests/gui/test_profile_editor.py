@@ -237,6 +237,14 @@ def test_import_allows_nothing_that_was_not_ticked(qtbot: QtBot, sheet: ImportSh
     assert (wanted.chosen, wanted.allow) == ((0,), ())
 
 
+def test_import_shows_a_name_with_an_ampersand_whole(qtbot: QtBot) -> None:
+    entry = ImportEntry(0, "Q&A", "Q&A", QWEN, ())
+    dialog = ImportSheet("team.mlxprofile", ImportPreview((entry,)), frozenset({QWEN}))
+    qtbot.addWidget(dialog)
+    # A single & would be taken for a key, and not be shown.
+    assert dialog.cards[0].tick.text() == "Q&&A"
+
+
 def test_import_hands_out_what_was_ticked(qtbot: QtBot, sheet: ImportSheet) -> None:
     sheet.cards[0].consents["0.trust"].setChecked(True)
     sheet.cards[1].tick.setChecked(True)

@@ -1,6 +1,9 @@
 """The settings window and the About window, by what they show and what they tell."""
 
+import re
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -9,6 +12,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
+    QCheckBox,
     QComboBox,
     QFileDialog,
     QInputDialog,
@@ -23,13 +27,14 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from app import __version__
-from app.gui.dialogs.about import AboutDialog
+from app.gui.dialogs.about import CREDITS, AboutDialog
 from app.gui.dialogs.setting_row import SettingRow
 from app.gui.dialogs.settings import SettingsDialog
 from app.gui.theme import DARK, LIGHT, theme
 from app.gui.widgets.switch import Switch
 from app.wire.settings import BY_NAME, SETTINGS, SettingState, SettingValue
 
+ROOT = Path(__file__).parent.parent.parent
 LEFT = Qt.MouseButton.LeftButton
 T = TypeVar("T", bound=QWidget)
 
@@ -295,6 +300,33 @@ def test_bigger_page_stays_on_the_screen(qtbot: QtBot) -> None:
     dialog.show_page("Network & keys")
     qtbot.waitUntil(lambda: dialog.frameGeometry().bottom() <= room.bottom())
     assert dialog.frameGeometry().top() >= room.top()
+
+
+def test_about_gives_credit_for_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[\[<>=;]", text)[0].lower() for text in project["dependencies"]}
+    credited = {name.lower() for _, _, packages in CREDITS for name in packages}
+    # What mlx-lm brings along, and what models are made of.
+    assert needed | {"transformers", "tokenizers"} == credited
+
+
+def test_choice_shows_its_widest_value_whole(qtbot: QtBot) -> None:
+    dialog = open_dialog(qtbot, close_window=("usual", "file"))
+    box = control(dialog, QComboBox, "close_window")
+    # In a font of other systems it is wider than the fields of numbers.
+    box.setStyleSheet("font-size: 22px")
+    QApplication.processEvents()
+    assert box.width() >= box.sizeHint().width()
+
+
+def test_box_to_tick_is_seen_on_every_ground(qtbot: QtBot, mode: str) -> None:
+    box = QCheckBox("Do not ask again")
+    qtbot.addWidget(box)
+    box.show()
+    image = box.grab().toImage()
+    ground = image.pixelColor(image.width() - 1, 0)
+    rows = [image.pixelColor(x, image.height() // 2) for x in range(16)]
+    assert max(abs(c.lightness() - ground.lightness()) for c in rows) > 60
 
 
 def test_about_names_version_and_licences_and_closes(qtbot: QtBot, mode: str) -> None:

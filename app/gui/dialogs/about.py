@@ -21,20 +21,21 @@ from app.gui.theme import theme
 _BADGE: Final = 72
 _MARGIN: Final = 22
 """Of 256; what is around the drawing, which is its shadow."""
-_CREDITS: Final = (
-    ("Qt and PySide6", "LGPL 3"),
-    ("pyqtgraph", "MIT"),
-    ("NumPy", "BSD"),
-    ("MLX and mlx-lm", "MIT"),
-    ("huggingface_hub", "Apache 2"),
-    ("Starlette and Uvicorn", "BSD"),
-    ("HTTPX2 and msgspec", "BSD"),
-    ("psutil", "BSD"),
-    ("zeroconf", "LGPL 2.1"),
-    ("keyring, platformdirs, TOML Kit", "MIT"),
-    ("Lucide icons", "ISC and MIT"),
+CREDITS: Final = (
+    ("Qt and PySide6", "LGPL 3", ("PySide6-Essentials",)),
+    ("pyqtgraph", "MIT", ("pyqtgraph",)),
+    ("NumPy", "BSD", ("numpy",)),
+    ("MLX and mlx-lm", "MIT", ("mlx", "mlx-lm")),
+    ("Transformers and Tokenizers", "Apache 2", ("transformers", "tokenizers")),
+    ("huggingface_hub", "Apache 2", ("huggingface_hub",)),
+    ("Starlette and Uvicorn", "BSD", ("starlette", "uvicorn")),
+    ("HTTPX2 and msgspec", "BSD", ("httpx2", "msgspec")),
+    ("psutil", "BSD", ("psutil",)),
+    ("zeroconf", "LGPL 2.1", ("zeroconf",)),
+    ("keyring, platformdirs, TOML Kit", "MIT", ("keyring", "platformdirs", "tomlkit")),
+    ("Lucide icons", "ISC and MIT", ()),
 )
-"""What the program is built with, and its licence."""
+"""What the program is built with, its licence, and the packages that this stands for."""
 
 
 class AboutDialog(QDialog):
@@ -94,7 +95,7 @@ class AboutDialog(QDialog):
     def _make_credits(self) -> QGridLayout:
         grid = QGridLayout()
         grid.setVerticalSpacing(5)
-        for row, (what, licence) in enumerate(_CREDITS):
+        for row, (what, licence, _packages) in enumerate(CREDITS):
             for column, text in enumerate((what, licence)):
                 label = QLabel(text, self)
                 label.setFont(theme().font("secondary"))

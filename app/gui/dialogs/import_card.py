@@ -26,8 +26,7 @@ class ImportCard(QFrame):
         super().__init__(parent)
         self.entry = entry
         self.setObjectName("settingsCard")
-        self.tick = QCheckBox(entry.name, self)
-        self.tick.setObjectName("importTick")
+        self.tick = QCheckBox(entry.name.replace("&", "&&"), self)
         self.tick.setFont(theme().font("name"))
         self.consents: dict[str, QCheckBox] = {}
         self._column = QVBoxLayout(self)
@@ -144,7 +143,6 @@ class ImportCard(QFrame):
         frame = QFrame(self)
         frame.setObjectName("importConsent")
         box = QCheckBox(self.tr("Allow: {0}").format(value.label), frame)
-        box.setObjectName("importTick")
         box.setFont(theme().font("secondary_strong"))
         box.setAccessibleDescription(f"{value.value}. {CONSENT_TEXT[value.consent]}")
         box.toggled.connect(self._on_consent)

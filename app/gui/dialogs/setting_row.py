@@ -141,7 +141,8 @@ class SettingRow(FormRow):
                 control = PopUp(self)
                 for value, label in setting.choices:
                     control.addItem(label, value)
-                control.setFixedWidth(_NARROW)
+                # As wide as its widest choice.
+                control.setMinimumWidth(_NARROW)
                 control.currentIndexChanged.connect(self._choose_item)
             case SettingKind.SECRET:
                 question = self.tr("{0}:").format(setting.label)

@@ -259,12 +259,15 @@ def summary(mirror: Mirror) -> str:
         return mirror.link_text or _tr("Connecting to the engine…")
     if mirror.is_stale:
         return no_engine()
-    serving = [s for s in mirror.servers.values() if s.state.serves]
+    servers = mirror.servers.values()
+    serving = [s for s in servers if s.state.serves]
+    failed = sum(s.state in _TROUBLE and not s.state.serves for s in servers)
     if not serving:
-        return _tr("No server is running")
-    text = _tr("1 server") if len(serving) == 1 else _tr("{} servers")
+        return _tr("{} failed").format(failed) if failed else _tr("No server is running")
     speed = sum(mirror.series[s.id].latest("tokens_per_s") or 0.0 for s in serving)
-    counted = text.format(len(serving))
+    counted = _tr("1 server") if len(serving) == 1 else _tr("{} servers").format(len(serving))
+    if failed:
+        counted = _tr("{} running, {} failed").format(len(serving), failed)
     return f"{counted}  ·  {' '.join(fmt.rate(speed))}" if speed else counted
 
 
