@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import re
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.throttle import Throttle
@@ -44,6 +44,8 @@ class Policy:
     """Host names beside this machine's own, in lower case, without a port."""
     origins: frozenset[str] = frozenset()
     """Origins of web pages that may send requests, as browsers write them."""
+    names: Mapping[bytes, str] = field(default_factory=dict[bytes, str], compare=False, repr=False)
+    """Names of keys, by their digests."""
     on_key: Callable[[bytes], None] | None = field(default=None, compare=False, repr=False)
     """Is told the digest of each key that was let in."""
 
@@ -118,6 +120,12 @@ def check(policy: Policy, *, method: str, target: str, headers: Headers) -> Refu
         or _check_host(policy, headers)
         or _check_origin(policy, headers)
     )
+
+
+def key_name(policy: Policy, headers: Headers) -> str:
+    """Return the name of the key that was sent; empty for none, or for one without a name."""
+    digest = _digest(_values(headers, b"authorization")) if policy.names else None
+    return policy.names.get(digest, "") if digest is not None else ""
 
 
 def cors_headers(policy: Policy, headers: Headers) -> tuple[tuple[str, str], ...]:

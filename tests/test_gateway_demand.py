@@ -26,7 +26,7 @@ from gateway_kit import (
 )
 
 from app.gateway import Upstream
-from app.gateway.ledger import REMEMBERED, Ledger
+from app.gateway.ledger import REMEMBERED, Caller, Ledger
 from app.gateway.shared import Limits
 from app.throttle import FREE, Throttle
 from app.wire.errors import AppError, ErrorCode
@@ -273,7 +273,7 @@ def test_rate_is_told_for_answers_that_take_time() -> None:
     now = 0.0
     ledger = Ledger(lambda: now)
     for took_s in (0.0625, 2.0):
-        meter = ledger.begin(client="c", server_id="s", profile="S", model="m")
+        meter = ledger.begin(Caller("c"), server_id="s", profile="S", model="m")
         meter.first()
         meter.count(20, 9)
         now += took_s
@@ -399,7 +399,7 @@ def test_ledger_keeps_the_last_requests_and_finds_those_of_a_server() -> None:
     now = [0.0]
     ledger = Ledger(lambda: now[0])
     for i in range(REMEMBERED + 200):
-        meter = ledger.begin(client="c", server_id="ab"[i % 2], profile="p", model="m")
+        meter = ledger.begin(Caller("c"), server_id="ab"[i % 2], profile="p", model="m")
         now[0] += 1.0 + i % 2
         meter.first()
         now[0] += 1.0

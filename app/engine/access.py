@@ -64,7 +64,8 @@ class Access:
             # Damaged files shut the door: what was locked must not open because a disk failed.
             keys = (secrets.token_bytes(32),)
         hosts = frozenset(name.lower() for name in _words(self._settings.text("allowed_hosts")))
-        self.control = Policy(keys=keys, hosts=hosts, on_key=self._on_key)
+        names = self._keys.names
+        self.control = Policy(keys=keys, hosts=hosts, names=names, on_key=self._on_key)
         origins = frozenset(word.rstrip("/") for word in _words(self._settings.text("origins")))
         self.public = replace(self.control, origins=origins)
         self.on_change()

@@ -51,6 +51,11 @@ class NamedKeys:
         """SHA-256 digests of all named keys."""
         return tuple(self._records)
 
+    @property
+    def names(self) -> dict[bytes, str]:
+        """Names of the keys, by their digests."""
+        return {digest: record.name for digest, record in self._records.items()}
+
     def list(self) -> list[NamedKey]:
         """Return all keys, the oldest first."""
         return [self._public(digest, record) for digest, record in self._records.items()]

@@ -15,6 +15,7 @@ from app.gateway.events import (
 )
 from app.gateway.ledger import Meter
 from app.wire.reading import JsonReader, read_json
+from app.wire.requests import ErrorKind
 
 _MAX_HEAD_BYTES = 32 * 1024
 # Far above the longest answer with log probabilities; a server that sends more is broken.
@@ -131,18 +132,18 @@ class Answer:
         if self._events is not None:
             events = self._events.finish()
             if not self._events.is_done:
-                self._fail("stopped in mid-answer")
+                self._fail("stopped in mid-answer", ErrorKind.DIED)
                 return
             try:
                 self._end_events(events)
             except UnreadableEventError:
                 self._fail("sent an answer that cannot be read")
         elif not self._has_head:
-            self._fail("closed the connection without an answer")
+            self._fail("closed the connection without an answer", ErrorKind.DIED)
         elif self._length is None and _is_json(self._buffer):
             self._deliver()
         else:
-            self._fail("stopped in mid-answer")
+            self._fail("stopped in mid-answer", ErrorKind.DIED)
 
     def _take_head(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
@@ -225,9 +226,9 @@ class Answer:
         note = f"The server {self._server} answered with the status {self._status}."
         return server_failed(f"{note} {reason}".rstrip(), note=note)
 
-    def _fail(self, what: str) -> None:
+    def _fail(self, what: str, kind: ErrorKind = ErrorKind.SERVER_ERROR) -> None:
         self.is_over = True
-        error = server_failed(f"The server {self._server} {what}.", hint="Its log says why.")
+        error = server_failed(f"The server {self._server} {what}.", kind, hint="Its log says why.")
         if self._events is not None:
             self._client.cut_events(error)
         else:

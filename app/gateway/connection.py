@@ -7,16 +7,24 @@ from typing import cast
 
 from app import gate
 from app.gateway.completion import read_completion
-from app.gateway.errors import RETRY_AFTER_S, RequestError, malformed
+from app.gateway.errors import RETRY_AFTER_S, CountedError, RequestError, malformed
 from app.gateway.head import MAX_BODY_BYTES, MAX_HEAD_BYTES, RequestHead
+from app.gateway.ledger import Caller
 from app.gateway.reader import RequestReader
 from app.gateway.relay import Relay
 from app.gateway.routing import COMPLETION_PATHS, check_route, choose, choose_only, read_answer
 from app.gateway.shared import Shared
 from app.gateway.writer import AnswerWriter
 from app.wire.errors import ErrorCode
+from app.wire.requests import ErrorKind
 
 log = logging.getLogger("gateway")
+
+_REFUSALS = {
+    401: (ErrorKind.UNAUTHORIZED, "It came without a valid API key."),
+    403: (ErrorKind.FORBIDDEN, "Its host or its origin is not allowed."),
+    429: (ErrorKind.UNAUTHORIZED, "Too many invalid API keys came from this address."),
+}
 
 # What may wait for a slow client before its server is made to wait.
 _HIGH_WATER_BYTES = 64 * 1024
@@ -84,7 +92,7 @@ class Connection(asyncio.Protocol):
         self._connections.add(self)
         if is_full:
             log.info("refused a connection: there are %d", self._limits.connections)
-            self._last_writer(None).send_error(_too_many_connections())
+            self._refuse_stranger(_too_many_connections())
         else:
             self._arm(self._limits.head_s, self._on_late)
 
@@ -143,7 +151,12 @@ class Connection(asyncio.Protocol):
             while not (self._is_closing or self._is_paused or self._relay) and self._step():
                 pass
         except RequestError as error:
-            self._last_writer(None).send_error(error)
+            self._refuse_stranger(error)
+
+    def _refuse_stranger(self, error: RequestError) -> None:
+        caller = Caller(self._address)
+        self._shared.ledger.refuse(caller, error.kind, error.note, is_stranger=True)
+        self._last_writer(None).send_error(error)
 
     def _step(self) -> bool:
         """Take one request and answer it; False when more of it must come first."""
@@ -176,6 +189,8 @@ class Connection(asyncio.Protocol):
         if refusal is not None:
             if not refusal.is_wrong_key and refusal.status >= 400:
                 log.info("refused a request with %d", refusal.status)
+            if (told := _REFUSALS.get(refusal.status)) is not None:
+                self._shared.ledger.refuse(Caller(self._address), *told, is_stranger=True)
             if request.has_body:
                 self._last_writer(request).send_refusal(refusal)
             else:
@@ -198,6 +213,9 @@ class Connection(asyncio.Protocol):
             else:
                 writer.send_whole(read_answer(self._shared.directory, request.path, self.only))
         except RequestError as error:
+            if request.path in COMPLETION_PATHS and not isinstance(error, CountedError):
+                caller = self._caller(request)
+                self._shared.ledger.refuse(caller, error.kind, error.note, is_stranger=False)
             writer.send_error(error)
         except Exception:  # boundary of a request: the client must get an answer
             log.exception("request failed")
@@ -210,9 +228,12 @@ class Connection(asyncio.Protocol):
             if self.only is None
             else choose_only(directory, self.only)
         )
-        relay = Relay(self._shared, request, asked, writer, self._address, target)
+        relay = Relay(self._shared, request, asked, writer, self._caller(request), target)
         self._writer = writer
         return relay
+
+    def _caller(self, request: RequestHead) -> Caller:
+        return Caller(self._address, gate.key_name(self._shared.policy, request.headers))
 
     def _drop_relay(self, *, error: str | None = None) -> bool:
         """Hang up on the server; False when there was nothing under way.
@@ -271,7 +292,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         else:
             error = malformed("The request did not come in time.", http_status=408)
-            self._last_writer(None).send_error(error)
+            self._refuse_stranger(error.counted_as(ErrorKind.TIMEOUT))
 
     def _watch_body(self, received_before: int) -> None:
         def look() -> None:

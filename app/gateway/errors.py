@@ -1,9 +1,20 @@
 """The gateway's own error: an answer that is not a success."""
 
+from typing import Self
+
 from app.wire.errors import AppError, ErrorCode, error_answer
+from app.wire.requests import ErrorKind
 
 # A model loads in seconds to a minute; clients that retry by themselves should not hammer.
 RETRY_AFTER_S = 5
+
+_KINDS = {
+    ErrorCode.BAD_REQUEST: ErrorKind.BAD_REQUEST,
+    ErrorCode.TOO_LARGE: ErrorKind.BAD_REQUEST,
+    ErrorCode.TOO_MANY_REQUESTS: ErrorKind.BUSY,
+    ErrorCode.SERVER_NOT_READY: ErrorKind.BUSY,
+    ErrorCode.UPSTREAM_FAILED: ErrorKind.SERVER_ERROR,
+}
 
 
 class RequestError(AppError):
@@ -25,8 +36,14 @@ class RequestError(AppError):
     ) -> None:
         super().__init__(message, hint=hint, code=code)
         self.headers = headers
+        self.kind = _KINDS.get(code, ErrorKind.OTHER)
         self.note = message if note is None else note
         self._http_status = http_status
+
+    def counted_as(self, kind: ErrorKind) -> Self:
+        """Return the same error, which counts as something finer than its code."""
+        self.kind = kind
+        return self
 
     @property
     def status(self) -> int:
@@ -39,11 +56,22 @@ class RequestError(AppError):
         return error_answer(self.code, self.message, self.hint)
 
 
+class CountedError(RequestError):
+    """An error that the ledger has counted already."""
+
+
 def malformed(message: str, *, http_status: int = 400, note: str | None = None) -> RequestError:
     """Return the refusal of a request that breaks HTTP or is not what the route takes."""
     return RequestError(ErrorCode.BAD_REQUEST, message, http_status=http_status, note=note)
 
 
-def server_failed(message: str, *, hint: str = "", note: str | None = None) -> RequestError:
+def server_failed(
+    message: str,
+    kind: ErrorKind = ErrorKind.SERVER_ERROR,
+    *,
+    hint: str = "",
+    note: str | None = None,
+) -> RequestError:
     """Return the answer for a model server that gave none."""
-    return RequestError(ErrorCode.UPSTREAM_FAILED, message, hint=hint, note=note)
+    error = RequestError(ErrorCode.UPSTREAM_FAILED, message, hint=hint, note=note)
+    return error.counted_as(kind)

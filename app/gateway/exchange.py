@@ -11,6 +11,7 @@ from app.gateway.answer import Answer, ClientSide
 from app.gateway.directory import Upstream
 from app.gateway.errors import RequestError, server_failed
 from app.wire.errors import ErrorCode
+from app.wire.requests import ErrorKind
 
 log = logging.getLogger("gateway")
 
@@ -202,7 +203,8 @@ class Exchange:
 
     def _give_up(self) -> None:
         name = self._upstream.profile_name
-        self._client.send_error(server_failed(f"The server {name} cannot be reached."))
+        error = server_failed(f"The server {name} cannot be reached.", ErrorKind.UNREACHABLE)
+        self._client.send_error(error)
 
     def _fail(self) -> None:
         self.drop()

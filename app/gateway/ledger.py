@@ -4,12 +4,32 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
 
 from app.wire.events import SampleValues
-from app.wire.requests import MAX_PAGE, RequestRecord, RequestState, tokens_per_s
+from app.wire.requests import MAX_PAGE, ErrorKind, RequestRecord, RequestState, tokens_per_s
 
 REMEMBERED = MAX_PAGE
 _FOR_QUANTILES = 200
+# Names in the metrics must not grow with whoever knocks; further clients are counted together.
+_CLIENTS = 50
+# A stranger must not push the owner's requests out of the log.
+_STRANGER_EVERY_S = 60.0
+_STRANGERS = 256
+
+
+class Caller(NamedTuple):
+    """Who sent a request."""
+
+    address: str
+    """Without the port."""
+    key: str = ""
+    """The name of the key that was sent; empty for any without a name."""
+
+
+_OTHERS = Caller("other")
 
 
 @dataclass(slots=True)
@@ -18,6 +38,7 @@ class _Server:
 
     open: int = 0
     ends: Counter[RequestState] = field(default_factory=Counter[RequestState])
+    errors: Counter[ErrorKind] = field(default_factory=Counter[ErrorKind])
     first_s: deque[float] = field(default_factory=lambda: deque[float](maxlen=_FOR_QUANTILES))
     whole_s: deque[float] = field(default_factory=lambda: deque[float](maxlen=_FOR_QUANTILES))
 
@@ -44,6 +65,7 @@ class Meter:
         self._whole_s: float | None = None
         self._tokens: tuple[int | None, int | None] = (None, None)
         self._error: str | None = None
+        self._kind: ErrorKind | None = None
         server.open += 1
 
     @property
@@ -67,10 +89,12 @@ class Meter:
         """Take the token counts that the server tells at the end."""
         self._tokens = (prompt_tokens, completion_tokens)
 
-    def end(self, state: RequestState, error: str | None = None) -> None:
+    def end(
+        self, state: RequestState, error: str | None = None, kind: ErrorKind | None = None
+    ) -> None:
         """Close the request with its last state; later calls change nothing.
 
-        `error`: why, in a sentence that quotes nothing of the request.
+        `error`: why, in a sentence that quotes nothing of the request. `kind`: what it counts as.
         """
         if not self.state.is_open:
             return
@@ -80,19 +104,26 @@ class Meter:
         self._whole_s = self._clock() - self._began
         if state is RequestState.DONE:
             self._server.whole_s.append(self._whole_s)
-        self._error = error
+        self._error, self._kind = error, kind
+        if kind is not None:
+            self._server.errors[kind] += 1
         self._on_end(self)
 
     def record(self) -> RequestRecord:
         """Return what is known now."""
-        old = self._record
         prompt, completion = self._tokens
-        return RequestRecord(
-            old.at, old.client, old.server, old.profile, old.model, self.state, prompt,
-            completion, self._first_s, self._whole_s,
-            tokens_per_s(completion, self._first_s, self._whole_s), old.id,
-            old.is_stream, self._error, self._prompt_read(),
-        )  # fmt: skip
+        return msgspec.structs.replace(
+            self._record,
+            state=self.state,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            ttft_s=self._first_s,
+            duration_s=self._whole_s,
+            tokens_per_s=tokens_per_s(completion, self._first_s, self._whole_s),
+            error=self._error,
+            prompt_read=self._prompt_read(),
+            kind=self._kind,
+        )
 
     def _prompt_read(self) -> float | None:
         if self.prompt is None or self.state is not RequestState.WAITING:
@@ -109,6 +140,8 @@ class Ledger:
         self._servers: dict[str, _Server] = {}
         self._open: dict[int, Meter] = {}
         self._ended: deque[RequestRecord] = deque(maxlen=REMEMBERED)
+        self._clients: dict[Caller, Counter[RequestState]] = {}
+        self._strangers: dict[tuple[str, ErrorKind], float] = {}
         self._last_id = 0
         self._keep: Callable[[RequestRecord], None] | None = None
 
@@ -118,17 +151,29 @@ class Ledger:
         self._keep = keep
 
     def begin(
-        self, *, client: str, server_id: str, profile: str, model: str, is_stream: bool = False
+        self, caller: Caller, *, server_id: str, profile: str, model: str, is_stream: bool = False
     ) -> Meter:
         """Return the meter of a new request."""
         self._last_id += 1
         record = RequestRecord(
-            time.time(), client, server_id, profile, model, RequestState.QUEUED,
-            id=self._last_id, is_stream=is_stream,
+            time.time(), caller.address, server_id, profile, model, RequestState.QUEUED,
+            id=self._last_id, is_stream=is_stream, key=caller.key,
         )  # fmt: skip
         server = self._servers.setdefault(server_id, _Server())
         meter = self._open[record.id] = Meter(record, server, self._clock, self._close)
         return meter
+
+    def refuse(self, caller: Caller, kind: ErrorKind, error: str, *, is_stranger: bool) -> None:
+        """Count a request that was refused before it had a server.
+
+        A stranger, who was not let in, gets into the log once a minute for each kind.
+        """
+        if is_stranger and not self._is_news(caller.address, kind):
+            self._servers.setdefault("", _Server()).errors[kind] += 1
+            self._count(caller, RequestState.REFUSED)
+            return
+        meter = self.begin(caller, server_id="", profile="", model="")
+        meter.end(RequestState.REFUSED, error, kind)
 
     def open_requests(self, server_id: str) -> int:
         """Return how many requests for this server are open, those that wait for its start too."""
@@ -165,6 +210,14 @@ class Ledger:
             for name, server in self._servers.items()
         }
 
+    def errors(self) -> dict[str, Counter[ErrorKind]]:
+        """Return by server how many requests failed why; those without a server are under ""."""
+        return {name: server.errors for name, server in self._servers.items()}
+
+    def clients(self) -> dict[Caller, Counter[RequestState]]:
+        """Return by client how many requests ended how; the first 50, and all others as one."""
+        return self._clients
+
     def last(
         self, count: int, server_id: str | None = None, before: int | None = None
     ) -> list[RequestRecord]:
@@ -181,8 +234,23 @@ class Ledger:
         record = meter.record()
         del self._open[record.id]
         self._ended.append(record)
+        self._count(Caller(record.client, record.key), record.state)
         if self._keep is not None:
             self._keep(record)
+
+    def _count(self, caller: Caller, state: RequestState) -> None:
+        if caller not in self._clients and len(self._clients) >= _CLIENTS:
+            caller = _OTHERS
+        self._clients.setdefault(caller, Counter())[state] += 1
+
+    def _is_news(self, address: str, kind: ErrorKind) -> bool:
+        now = self._clock()
+        told_at = self._strangers.pop((address, kind), None)
+        is_news = told_at is None or now - told_at >= _STRANGER_EVERY_S
+        self._strangers[address, kind] = now if is_news or told_at is None else told_at
+        if len(self._strangers) > _STRANGERS:
+            del self._strangers[next(iter(self._strangers))]
+        return is_news
 
 
 def _prompt_read_percent(meters: Iterable[Meter]) -> float | None:

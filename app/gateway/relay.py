@@ -7,14 +7,15 @@ import time
 from app.gateway.answer import Answer
 from app.gateway.completion import Completion, Pieces, upstream_request
 from app.gateway.directory import Served, Upstream
-from app.gateway.errors import RETRY_AFTER_S, RequestError
+from app.gateway.errors import RETRY_AFTER_S, CountedError, RequestError
 from app.gateway.exchange import Exchange
 from app.gateway.gathering import Gathering
 from app.gateway.head import RequestHead
+from app.gateway.ledger import Caller
 from app.gateway.shared import Shared
 from app.gateway.writer import AnswerWriter
 from app.wire.errors import AppError, ErrorCode
-from app.wire.requests import RequestState
+from app.wire.requests import ErrorKind, RequestState
 
 log = logging.getLogger("gateway")
 
@@ -31,7 +32,7 @@ class Relay:
         request: RequestHead,
         asked: tuple[Completion, Pieces],
         writer: AnswerWriter,
-        client: str,
+        caller: Caller,
         target: Upstream | Served,
     ) -> None:
         self._shared = shared
@@ -45,13 +46,13 @@ class Relay:
         name = target.name if isinstance(target, Served) else target.profile_name
         is_full = shared.ledger.open_requests(target.profile_id) >= shared.requests_per_server()
         self._meter = shared.ledger.begin(
-            client=client, server_id=target.profile_id, profile=name, model=target.model,
+            caller, server_id=target.profile_id, profile=name, model=target.model,
             is_stream=self._completion.is_stream,
         )  # fmt: skip
         log.debug("%s goes to %s", request.path, name)
         if is_full:
             error = _too_many(name)
-            self._meter.end(RequestState.REFUSED, error.note)
+            self._meter.end(RequestState.REFUSED, error.note, error.kind)
             raise error
         if isinstance(target, Served):
             self._starting = asyncio.create_task(self._start(target), name=f"start of {name}")
@@ -63,8 +64,10 @@ class Relay:
 
         `error`: why, when it was not the client who hung up.
         """
-        state = RequestState.HUNG_UP if error is None else RequestState.FAILED
-        self._meter.end(state, error)
+        if error is None:
+            self._meter.end(RequestState.HUNG_UP)
+        else:
+            self._meter.end(RequestState.FAILED, error, ErrorKind.OTHER)
         self._disarm()
         if self._starting is not None:
             self._starting.cancel()
@@ -80,7 +83,7 @@ class Relay:
         else:
             is_refused = error.code in _REFUSALS
             state = RequestState.REFUSED if is_refused else RequestState.FAILED
-            self._meter.end(state, error.note)
+            self._meter.end(state, error.note, error.kind)
 
     def pause(self) -> None:
         """Take nothing more from the server until `resume`."""
@@ -165,7 +168,7 @@ class Relay:
 
 
 def _too_many(name: str) -> RequestError:
-    return RequestError(
+    return CountedError(
         ErrorCode.TOO_MANY_REQUESTS,
         f"{name} has too many open requests.",
         hint="Try again later, or raise the limit in the settings.",
@@ -179,4 +182,4 @@ def _not_started(error: AppError) -> RequestError:
         error.message,
         hint=error.hint,
         headers=(("Retry-After", str(RETRY_AFTER_S)),),
-    )
+    ).counted_as(ErrorKind.START_FAILED)

@@ -10,6 +10,7 @@ import msgspec
 from app.gateway.directory import Directory, Served, Upstream
 from app.gateway.errors import RETRY_AFTER_S, RequestError
 from app.wire.errors import ErrorCode
+from app.wire.requests import ErrorKind
 
 COMPLETION_PATHS = frozenset({"/v1/chat/completions", "/v1/completions"})
 
@@ -104,7 +105,10 @@ def choose_only(directory: Directory, profile_id: str) -> Upstream | Served:
             if served.starts_on_request:
                 return served
             raise _not_running(served)
-    raise RequestError(ErrorCode.NOT_FOUND, "The profile of this port is not there any more.")
+    raise RequestError(
+        ErrorCode.NOT_FOUND,
+        "The profile of this port is not there any more.",
+    ).counted_as(ErrorKind.UNKNOWN_MODEL)
 
 
 def _entry(served: Served) -> _Entry:
@@ -136,7 +140,8 @@ def _not_ready(directory: Directory, wanted: str) -> RequestError:
         ErrorCode.NOT_FOUND,
         f"There is no model {_quoted(wanted)} here.",
         hint="GET /v1/models lists the models that are running.",
-    )
+        note="There is no model of that name here.",
+    ).counted_as(ErrorKind.UNKNOWN_MODEL)
 
 
 def _not_running(served: Served) -> RequestError:

@@ -27,6 +27,27 @@ class RequestState(StrEnum):
         return self in (RequestState.QUEUED, RequestState.WAITING, RequestState.ANSWERING)
 
 
+class ErrorKind(StrEnum):
+    """Why a request failed or was refused."""
+
+    DIED = "died"
+    """The server stopped before or amid its answer."""
+    UNREACHABLE = "unreachable"
+    SERVER_ERROR = "server_error"
+    """The server answered with an error, or with what cannot be read."""
+    START_FAILED = "start_failed"
+    BUSY = "busy"
+    """There are too many requests, or the model is not running: 429 or 503."""
+    TIMEOUT = "timeout"
+    """The client did not send its request in time."""
+    BAD_REQUEST = "bad_request"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    """Host or origin are not allowed."""
+    UNKNOWN_MODEL = "unknown_model"
+    OTHER = "other"
+
+
 class RequestRecord(msgspec.Struct, frozen=True):
     """One request for a completion. A figure that is not known is None."""
 
@@ -35,7 +56,7 @@ class RequestRecord(msgspec.Struct, frozen=True):
     client: str
     """The client's address, without its port."""
     server: str
-    """The profile's id."""
+    """The profile's id; empty when the request was refused before there was one."""
     profile: str
     """The profile's name at that time."""
     model: str
@@ -56,6 +77,10 @@ class RequestRecord(msgspec.Struct, frozen=True):
     """Why it failed or was refused, in a sentence of our own that quotes nothing of it."""
     prompt_read: float | None = None
     """How much of its prompt is read, 0 to 1; only while it waits for the first token."""
+    kind: ErrorKind | None = None
+    """The kind of `error`."""
+    key: str = ""
+    """The name of the client's key, empty for any key without one."""
 
 
 MAX_PAGE = 1000

@@ -11,7 +11,7 @@ from app import files
 
 _log = logging.getLogger("store")
 _T = TypeVar("_T")
-_VERSION = 1
+_VERSION = 2
 _BUSY_S = 5.0
 _SCHEMA = """
 CREATE TABLE figures (
@@ -23,16 +23,21 @@ CREATE TABLE requests (
     id INTEGER PRIMARY KEY, at REAL NOT NULL, client TEXT NOT NULL, server TEXT NOT NULL,
     profile TEXT NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL,
     prompt_tokens INTEGER, completion_tokens INTEGER, ttft_s REAL, duration_s REAL,
-    tokens_per_s REAL, is_stream INTEGER NOT NULL, error TEXT
+    tokens_per_s REAL, is_stream INTEGER NOT NULL, error TEXT, kind TEXT,
+    "key" TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX requests_of_a_server ON requests (server, id);
 CREATE INDEX requests_by_time ON requests (at);
+"""
+_FROM_1 = """
+ALTER TABLE requests ADD COLUMN kind TEXT;
+ALTER TABLE requests ADD COLUMN "key" TEXT NOT NULL DEFAULT '';
 """
 _NEEDED = (
     'SELECT step, at, server, samples, "values" FROM figures LIMIT 0',
     """
     SELECT id, at, client, server, profile, model, state, prompt_tokens, completion_tokens,
-        ttft_s, duration_s, tokens_per_s, is_stream, error FROM requests LIMIT 0
+        ttft_s, duration_s, tokens_per_s, is_stream, error, kind, "key" FROM requests LIMIT 0
     """,
 )
 _TORN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -111,6 +116,8 @@ class Database:
             link.execute("PRAGMA synchronous = NORMAL")
             if version == 0:
                 _create(link)
+            elif version == 1:
+                _run(link, _FROM_1)
             _check(link)
         except BaseException:
             link.close()
@@ -165,7 +172,7 @@ def _readable(text: bytes) -> str:
 def _version(link: sqlite3.Connection) -> int:
     """Return 0 for a new file, or the version. Raises _UnusableFileError for a strange one."""
     version: int = link.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, _VERSION):
+    if not 0 <= version <= _VERSION:
         raise _UnusableFileError(f"its version is {version}")
     return version
 
@@ -189,4 +196,8 @@ def _check(link: sqlite3.Connection) -> None:
 
 
 def _create(link: sqlite3.Connection) -> None:
-    link.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+    _run(link, _SCHEMA)
+
+
+def _run(link: sqlite3.Connection, script: str) -> None:
+    link.executescript(f"BEGIN; {script} PRAGMA user_version = {_VERSION}; COMMIT;")

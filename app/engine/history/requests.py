@@ -13,6 +13,7 @@ _DAY_S = 86_400.0
 _COLUMNS = (
     "id", "at", "client", "server", "profile", "model", "state", "prompt_tokens",
     "completion_tokens", "ttft_s", "duration_s", "tokens_per_s", "is_stream", "error",
+    "kind", "key",
 )  # fmt: skip
 _INSERT = (
     f"INSERT OR REPLACE INTO requests ({', '.join(_COLUMNS)}) "  # noqa: S608 - fixed names

@@ -70,6 +70,20 @@ def _requests(ledger: Ledger) -> Iterable[str]:
     ]
     text = "Requests at the gateway by how they ended, since the engine's start."
     yield from _family("requests_ended_total", text, samples, is_counter=True)
+    errors: list[Sample] = [
+        ({"server": name, "kind": kind.value}, count)
+        for name, kinds in ledger.errors().items()
+        for kind, count in kinds.items()
+    ]
+    text = "Requests at the gateway that failed or were refused, by kind; some without a server."
+    yield from _family("request_errors_total", text, errors, is_counter=True)
+    ends: list[Sample] = [
+        ({"client": caller.address, "key": caller.key, "state": state.value}, count)
+        for caller, states in ledger.clients().items()
+        for state, count in states.items()
+    ]
+    text = "Requests at the gateway by address, name of the key and end; from 50 clients on, other."
+    yield from _family("client_requests_total", text, ends, is_counter=True)
 
 
 def _family(

@@ -48,7 +48,8 @@ class RequestRows(QAbstractTableModel):
         )  # fmt: skip
         self._tips = (
             self.tr("When the request came"), self.tr("How far it is, or how it ended"),
-            self.tr("The address of who asked"), self.tr("The model that answered"),
+            self.tr("The name of the key, or the address, of who asked"),
+            self.tr("The model that answered"),
             self.tr("Tokens of the prompt → tokens of the answer"),
             self.tr("Time from the request to the first token"),
             self.tr("Generated tokens after the first, by the time that they took"),
@@ -161,7 +162,7 @@ def _cell(record: RequestRecord, column: Column) -> str:
                 text = f"Reading prompt {record.prompt_read:.0%}"
             text = f"{text}: {record.error}" if record.error else text
         case Column.CLIENT:
-            text = record.client
+            text = record.key or record.client
         case Column.MODEL:
             text = record.model.rstrip("/").rsplit("/", 1)[-1]
         case Column.TOKENS:
@@ -203,6 +204,7 @@ def _story(record: RequestRecord) -> str:
         RequestState.REFUSED: "The request was not accepted.",
         RequestState.HUNG_UP: "The client did not wait for the end of the answer.",
     }
+    who = f"{record.key} at {record.client}" if record.key else record.client
     how = "streamed" if record.is_stream else "in one piece"
     figures = (
         f"tokens {_cell(record, Column.TOKENS)}", f"first after {seconds(record.ttft_s)}",
@@ -211,7 +213,7 @@ def _story(record: RequestRecord) -> str:
     return "\n".join(
         (
             record.error or reasons[record.state],
-            f"{clock(record.at)}  {record.client}, {how}",
+            f"{clock(record.at)}  {who}, {how}",
             record.model,
             ", ".join(figures),
         )
