@@ -9,8 +9,14 @@ class EngineGone(AppError):
     code = ErrorCode.ENGINE_GONE
 
 
-class EngineRuns(EngineGone):
-    """An engine could not be started, since another one has just begun to run."""
+class EngineSilent(EngineGone):
+    """Something takes the connection and does not answer."""
+
+
+class EngineRunning(AppError):
+    """An engine has this home already."""
+
+    code = ErrorCode.ENGINE_RUNNING
 
 
 class NeedsKey(AppError):

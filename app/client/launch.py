@@ -6,7 +6,6 @@ import os
 import secrets
 import subprocess
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +13,17 @@ import msgspec
 
 from app import files, paths
 from app.client.api import Api
-from app.client.errors import EngineGone, EngineRuns
+from app.client.errors import EngineGone, EngineRunning
 from app.wire.errors import EXIT_ENGINE_RUNS, AppError, ErrorCode
-from app.wire.reading import read_json
+from app.wire.reading import read_json, read_toml
 
 KEY_VARIABLE = "MLX_MANAGER_API_KEY"
 _START_S = 120.0
 """A start takes 2 s; on a disk that takes 5 s for each flush it was seen to take 40."""
 _EXIT_S = 5.0
-_LOOK_S = 0.1
+_HEALTH_S = 5.0
+"""An engine that answers none of its own computer for so long hangs or is busy with its end."""
+_END_S = 90.0
 _STOP_S = 75.0
 """An engine ends its servers first; one that holds much memory gets a minute for that."""
 
@@ -36,6 +37,8 @@ class Address(msgspec.Struct, frozen=True):
     api_version: int
     log: str
     key_required: bool = False
+    owned: bool = False
+    """It ends with the app that started it."""
 
 
 @dataclass
@@ -50,6 +53,10 @@ class OwnedEngine:
     def is_alive(self) -> bool:
         """Return True while the process runs."""
         return self.process.poll() is None
+
+    def kill(self) -> None:
+        """End an engine that hangs; the pipes end its servers in order."""
+        self.process.kill()
 
     def wait(self) -> None:
         """Wait until the process is gone, for as long as `stop` takes at most."""
@@ -77,17 +84,9 @@ def find() -> Address | None:
         return None
     try:
         with Api(address.url) as api:
-            return address if api.health() else None
+            return address if api.health(timeout=_HEALTH_S) else None
     except AppError:
         return None
-
-
-def find_soon() -> Address | None:
-    """Return what `find` does, and give an engine that has just been started up to 2 minutes."""
-    end = time.monotonic() + _START_S
-    while (found := find()) is None and time.monotonic() < end:
-        time.sleep(_LOOK_S)
-    return found
 
 
 def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEngine:
@@ -95,8 +94,8 @@ def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEng
 
     `gateway_port` overrides the setting; 0 takes any free one.
 
-    Raises EngineGone with the engine's own words when it does not come up, EngineRuns when that
-    is for another one.
+    Raises EngineGone with the engine's own words when it does not come up, EngineRunning when
+    another has this home.
     """
     environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
     ports = [] if gateway_port is None else ["--gateway-port", str(gateway_port)]
@@ -128,12 +127,44 @@ def start_owned(key: str | None, *, gateway_port: int | None = None) -> OwnedEng
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_EXIT_S)
         process.kill()
-        is_second = process.wait(_STOP_S) == EXIT_ENGINE_RUNS
+        status = process.wait(_STOP_S)
         _close_pipes(process)
-        raise (EngineRuns if is_second else EngineGone)(
-            f"The engine did not start. {_last_line(errors)}",
-            hint=f"Its log is {paths.logs() / 'engine.log'}.",
-        ) from None
+        if status == EXIT_ENGINE_RUNS:
+            raise EngineRunning(_last_line(errors)) from None
+        raise EngineGone("The engine did not start.", hint=_last_line(errors)) from None
+
+
+def end_running() -> None:
+    """End the engine of this home, whoever started it, and wait for it. Blocks up to 90 s.
+
+    Raises AppError when nothing proves which process it is, or it does not end.
+    """
+    try:
+        done = subprocess.run(
+            [*paths.program("engine"), "--end"],
+            capture_output=True,
+            text=True,
+            timeout=_END_S,
+            cwd=paths.program_root(),
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EngineGone(f"The engine could not be ended: {error}.") from error
+    if done.returncode != 0:
+        raise EngineGone(_last_words(done.stderr))
+
+
+def servers_running() -> list[str]:
+    """Return the names of the servers that the engine of this home runs, whatever its version."""
+    return [_profile_name(file.stem) for file in sorted((paths.run() / "servers").glob("*.json"))]
+
+
+def _profile_name(profile_id: str) -> str:
+    try:
+        text = (paths.profiles() / f"{profile_id}.toml").read_text(encoding="utf-8")
+        return str(read_toml(text).get("name", profile_id))
+    except (OSError, ValueError):
+        return profile_id
 
 
 def _first_exchange(process: "subprocess.Popen[bytes]", keys: dict[str, str]) -> bytes:
@@ -162,5 +193,9 @@ def _close_pipes(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _last_line(file: Path) -> str:
-    lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("mlxm engine: ") if lines else ""
+    return _last_words(file.read_text(encoding="utf-8", errors="replace"))
+
+
+def _last_words(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1].removeprefix("mlxm engine: ").strip() if lines else ""

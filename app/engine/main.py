@@ -17,6 +17,7 @@ import msgspec
 
 from app import environment, files, logs, paths
 from app.ending import Cause, Ending
+from app.engine import takeover
 from app.engine.engine import Engine, EngineOptions
 from app.engine.settings import EngineSettings
 from app.wire.errors import EXIT_ENGINE_RUNS, AppError, ErrorCode
@@ -36,6 +37,8 @@ def main(argv: list[str]) -> int:
     runs, and 1 for other trouble; trouble is told in one line on standard error.
     """
     options = _parse(argv)
+    if options.end:
+        return _end_running()
     try:
         logs.set_up(paths.logs() / "engine.log", to_stderr=not options.owned)
         paths.run().mkdir(parents=True, exist_ok=True)
@@ -69,6 +72,15 @@ def main(argv: list[str]) -> int:
     return 1
 
 
+def _end_running() -> int:
+    try:
+        takeover.end_running()
+    except AppError as error:
+        sys.stderr.write(f"mlxm engine: {error.message} {error.hint}\n")
+        return 1
+    return 0
+
+
 def _raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
@@ -100,6 +112,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--allow-open-network",
         action="store_true",
         help="allow an address beyond this computer without an API key",
+    )
+    parser.add_argument(
+        "--end", action="store_true", help="end the engine of this home, even one that hangs"
     )
     parser.add_argument("--owned", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -208,7 +223,7 @@ async def _run(options: argparse.Namespace, settings: EngineSettings, last_end: 
     )
     try:
         await engine.open()
-        _announce(engine, sys.stdout)
+        _announce(engine, sys.stdout, is_owned=options.owned)
         await stop.wait()
     finally:
         _log.info("the engine stops")
@@ -254,7 +269,7 @@ stop_callbacks: set[asyncio.Task[None]] = set()
 """Keeps the watch on the owner alive; the loop itself holds tasks only weakly."""
 
 
-def _announce(engine: Engine, out: TextIO) -> None:
+def _announce(engine: Engine, out: TextIO, *, is_owned: bool) -> None:
     info = engine.info
     facts = {
         "url": engine.own_url,
@@ -263,6 +278,7 @@ def _announce(engine: Engine, out: TextIO) -> None:
         "api_version": info.api_version,
         "log": info.log,
         "key_required": info.key_required,
+        "owned": is_owned,
     }
     text = msgspec.json.encode(facts).decode()
     try:

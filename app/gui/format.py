@@ -131,5 +131,10 @@ def family(value: str) -> str:
     return " ".join(_FAMILY_WORDS.get(w, w[:1].upper() + w[1:]) for w in words if w)
 
 
+def whole_paths(text: str) -> str:
+    """Return the text with word joiners, so that no line of it ends inside a path."""
+    return text.replace("/", "/\u2060")
+
+
 def _joined(parts: tuple[str, str]) -> str:
     return " ".join(part for part in parts if part)

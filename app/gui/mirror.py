@@ -45,6 +45,19 @@ class LinkState(Enum):
     NEEDS_KEY = "needs_key"
 
 
+class Trouble(Enum):
+    """What is wrong with the engine, as far as it matters for the way out."""
+
+    NONE = "none"
+    """Nothing, or something that another try may heal."""
+    ENDED = "ended"
+    """The engine was there and has gone."""
+    SILENT = "silent"
+    """An engine runs on this computer, but does not answer."""
+    OTHER_VERSION = "other_version"
+    """The engine of this home is of another version."""
+
+
 class Series:
     """The last samples of one server: one ring for each metric, oldest first, NaN for a gap."""
 
@@ -118,6 +131,8 @@ class Mirror(QObject):
         self.engine: EngineInfo | None = None
         self.link = LinkState.CONNECTING
         self.link_text = ""
+        self.link_detail = ""
+        self.trouble = Trouble.NONE
         self.stale_since: float | None = None
         self.profiles: dict[str, Profile] = {}
         self.servers: dict[str, Server] = {}
@@ -153,13 +168,23 @@ class Mirror(QObject):
         ports = () if self.engine is None else self.engine.public_ports
         return [port for port in ports if port.profile == server_id]
 
-    def set_link(self, state: LinkState, text: str = "", since: float | None = None) -> None:
-        """Record how the connection is; `text` is a sentence for the user.
+    def set_link(
+        self,
+        state: LinkState,
+        text: str = "",
+        since: float | None = None,
+        *,
+        detail: str = "",
+        trouble: Trouble = Trouble.NONE,
+    ) -> None:
+        """Record how the connection is; `text` is a sentence for the user, `detail` the next one.
 
         `since` is when the figures stopped, in seconds since the epoch; kept until it is live.
         """
-        if (state, text) != (self.link, self.link_text):
+        before = (self.link, self.link_text, self.link_detail, self.trouble)
+        if (state, text, detail, trouble) != before:
             self.link, self.link_text = state, text
+            self.link_detail, self.trouble = detail, trouble
             self.stale_since = None if state is LinkState.LIVE else self.stale_since or since
             self.link_changed.emit(state)
 

@@ -181,7 +181,7 @@ QPushButton {{
 QPushButton:hover {{ background: {t.hover}; }}
 QPushButton:pressed {{ background: {t.press}; }}
 QPushButton:focus {{ border: 2px solid {t.acc}; padding: 0 11px; min-height: 24px; max-height: 24px; }}
-QPushButton:disabled {{ color: {t.tx3}; background: {t.win}; }}
+QPushButton:disabled {{ color: {t.tx3}; background: transparent; border-color: {t.line}; }}
 QPushButton[kind="primary"] {{ background: {t.fill}; color: {t.on_fill}; border-color: {t.fill}; }}
 QPushButton[kind="primary"]:hover {{ background: {t.fill_hover}; border-color: {t.fill_hover}; }}
 QPushButton[kind="primary"]:pressed {{ background: {t.fill_press}; border-color: {t.fill_press}; }}

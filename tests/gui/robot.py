@@ -45,6 +45,14 @@ def press(text: str) -> bool:
     return True
 
 
+def answer(text: str) -> bool:
+    """Press the button of a question."""
+    found = [b for box in visible(QMessageBox) for b in box.buttons() if b.text() == text]
+    if found:
+        QTimer.singleShot(0, lambda: QTest.mouseClick(found[0], Qt.MouseButton.LeftButton))
+    return bool(found)
+
+
 def switch(name: str) -> bool:
     """Press the control of a screen reader's name."""
     found = [b for b in visible(QAbstractButton) if b.accessibleName() == name]
@@ -81,7 +89,9 @@ def close_dialogs() -> bool:
     return True
 
 
-DEEDS = {f.__name__: f for f in (texts, press, switch, has, is_on, run, grab, close_dialogs)}
+DEEDS = {
+    f.__name__: f for f in (texts, press, answer, switch, has, is_on, run, grab, close_dialogs)
+}
 
 
 def obey() -> None:

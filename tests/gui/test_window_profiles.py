@@ -197,7 +197,7 @@ def test_predecessor_is_imported_with_one_click(
     monkeypatch.setenv("HF_HOME", str(own_home / "hf"))
     with open_window() as window:
         parts = window.parts
-        button = parts.servers_panel._empty.import_button
+        button = parts.servers_panel.empty.import_button
         assert wait_until(button.isVisible, START_S)
         assert parts.actions_by_id["import_predecessor"].isVisible()
         button.click()

@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from app.client.calls.link import CONNECT_S, Link
+from app.client.calls.link import CONNECT_S, READ_S, Link
 from app.client.errors import EngineGone, WrongVersion
 from app.client.stream import LineTooLongError, data_of
 from app.wire import API_VERSION
@@ -20,9 +20,9 @@ _HERE = ("127.0.0.1", "::1", "localhost")
 class GeneralCalls(Link):
     """Calls about the engine itself: facts, figures, settings and events."""
 
-    def health(self) -> bool:
-        """Return True when an engine answers."""
-        return self.get("/health", dict[str, Any]).get("status") == "ok"
+    def health(self, *, timeout: float = READ_S) -> bool:
+        """Return True when an engine answers; `timeout` in seconds."""
+        return self.get("/health", dict[str, Any], timeout=timeout).get("status") == "ok"
 
     def engine(self) -> EngineInfo:
         """Return the engine's facts. Raises WrongVersion for one that this client misreads."""

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from app.client.errors import EngineGone, NeedsKey, WrongVersion
+from app.client.errors import EngineGone, EngineSilent, NeedsKey, WrongVersion
 from app.wire.errors import AppError, ErrorAnswer, ErrorCode
 from app.wire.reading import read_json
 
@@ -141,7 +141,7 @@ class Link:
         import httpx2 as httpx
 
         if isinstance(error, httpx.ConnectTimeout | httpx.ReadTimeout):
-            return EngineGone(f"The engine at {self.url} does not answer.")
+            return EngineSilent(f"The engine at {self.url} does not answer.")
         if (reason := _tls_trouble(error)) is not None:
             return EngineGone(
                 f"The certificate of {self.url} is not accepted: {reason}.",

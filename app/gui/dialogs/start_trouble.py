@@ -8,6 +8,7 @@ from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QMessageBox
 
 from app import paths
+from app.gui.format import whole_paths
 from app.gui.theme import theme
 from app.gui.widgets import icons
 
@@ -25,7 +26,7 @@ def asks_again_for_home(error: OSError) -> bool:
     metrics = QFontMetrics(theme().font("body"))
     home = metrics.elidedText(str(paths.home()), Qt.TextElideMode.ElideMiddle, _WIDEST)
     # A path is read as one word.
-    home = home.replace(" ", "\u00a0").replace(os.sep, f"{os.sep}\u2060")
+    home = whole_paths(home.replace(" ", "\u00a0"))
     reason = error.strerror or str(error)
     todo = _tr("Connect its disk, or make the folder writable for you, and try again.")
     if os.environ.get("MLX_MANAGER_HOME"):

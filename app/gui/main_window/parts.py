@@ -23,6 +23,7 @@ from app.gui.main_window.offer import Offer
 from app.gui.main_window.profile_actions import ProfileActions
 from app.gui.main_window.questions import may_leave, may_quit
 from app.gui.main_window.quick_ways import QuickWays
+from app.gui.main_window.recovery import Recovery
 from app.gui.main_window.report_actions import ReportActions
 from app.gui.main_window.session import Session
 from app.gui.main_window.settings_actions import SettingsActions
@@ -53,7 +54,6 @@ class Parts(QObject):
         super().__init__(window)
         self._window = window
         self._memory = memory
-        self._is_ending = False
         self._progress: QuitProgress | None = None
         self.preferences = Preferences(memory.saver)
         theme().set_mode(str(self.preferences.value("appearance")))
@@ -75,6 +75,9 @@ class Parts(QObject):
         self.inspecting = Inspecting(self.session, self.inspector)
         self.notice = NoticeBar()
         self.status = StatusLine(self.mirror)
+        empty = self.servers_panel.empty
+        self.recovery = Recovery(self.session, self.notice, empty, window)
+        self.recovery.log_wanted.connect(self._open_file)
         self._lay_out()
         self.actions_by_id = build_menus(window, self.run_command, self.settings.set_appearance)
         self.quick = QuickWays(
@@ -91,7 +94,6 @@ class Parts(QObject):
 
     def end(self) -> None:
         """Remember how things are and end everything in order; then `ended` is emitted."""
-        self._is_ending = True
         self.columns.remember(self._memory)
         self.dashboard.remember(self._memory)
         self._memory.set_value("profile", self.servers_panel.last_profile_id or "")
@@ -176,7 +178,7 @@ class Parts(QObject):
         self.profiles.saved.connect(self._on_profile_saved)
         self.profiles.offered.connect(self._offer)
         self.settings.appearance_changed.connect(self._show_appearance)
-        self.mirror.link_changed.connect(self._on_link_changed)
+        self.mirror.link_changed.connect(self._refresh_commands)
         self.mirror.profiles_changed.connect(self._refresh_commands)
         servers.selection_changed.connect(self._refresh_commands)
         servers.header.picker.chosen.connect(self._refresh_commands)
@@ -279,18 +281,6 @@ class Parts(QObject):
         if not self.connecting.show_error(error):
             self._tell(f"{error.message} {error.hint}".strip(), is_bad=True)
 
-    def _on_link_changed(self, state: LinkState) -> None:
-        if state is LinkState.STALE and not self._is_ending:
-            text = self.mirror.link_text
-            if self.mirror.engine is not None:
-                text = self.tr("{} The last figures stay in sight.").format(text)
-            is_own = self.session.url is None
-            again = self.tr("Start the engine again") if is_own else self.tr("Connect again")
-            self.notice.show_notice(text, action_text=again, action=self.session.reconnect)
-        elif state is LinkState.LIVE and self.notice.offers_action:
-            self.notice.hide()
-        self._refresh_commands()
-
     def _ask_for_engine(self) -> None:
         running = self._servers_at_stake()
         if running and not may_leave(self._window, running):
@@ -340,6 +330,10 @@ class Parts(QObject):
 
     def _open_page(self, model_id: str) -> None:
         QDesktopServices.openUrl(QUrl(HUB_PAGE + model_id))
+
+    def _open_file(self, path: str) -> None:
+        if not QDesktopServices.openUrl(QUrl.fromLocalFile(path)):
+            self._open_path(path)
 
     def _open_path(self, path: str) -> None:
         target = Path(path)

@@ -55,6 +55,16 @@ def may_start_unchecked(window: QWidget, name: str, reason: str) -> bool:
     return box.ask(_tr("Start anyway"), is_default=False)
 
 
+def may_take_over(window: QWidget, servers: list[str]) -> bool:
+    """Ask whether the engine that runs these servers may be ended for one of this app."""
+    box = Question(window, _tr("End the engine"), "server")
+    box.setText(_tr("End the engine and start one of this version?"))
+    one, more = _tr("Its server {0} is stopped."), _tr("Its servers {0} are stopped.")
+    names = ", ".join(servers)
+    box.setInformativeText((one if len(servers) == 1 else more).format(names))
+    return box.ask(_tr("End it and start anew"))
+
+
 def may_revoke(window: QWidget, name: str) -> bool:
     """Ask whether an API key may be revoked."""
     box = Question(window, _tr("Revoke key"), "key")

@@ -4,10 +4,18 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.gui.mirror import LinkState, Mirror
-from app.gui.workers.connection import Connection, KeyWanted, OwnedEngine, connect
+from app.gui.mirror import LinkState, Mirror, Trouble
+from app.gui.workers.connection import (
+    Connection,
+    EngineSilent,
+    KeyWanted,
+    OwnedEngine,
+    Quest,
+    connect,
+    end_running,
+)
 from app.gui.workers.door import Api, Door
 from app.gui.workers.metrics_feed import MetricsFeed
 from app.gui.workers.server_launcher import Launched, Outcome, ServerLauncher
@@ -17,6 +25,8 @@ from app.wire.events import Event
 
 _T = TypeVar("_T")
 _JOIN_S = 5.0
+_LONG_MS = 15_000
+"""A start takes 2 s, on a busy disk 5; who waits longer wants to know why."""
 
 
 class Session(QObject):
@@ -27,6 +37,7 @@ class Session(QObject):
     connected = Signal(object)  # Connection
     launched = Signal(object)  # Launched
     ended = Signal()
+    _told = Signal(object)  # str: how the search for an engine goes
 
     def __init__(self, mirror: Mirror, url: str | None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -42,6 +53,13 @@ class Session(QObject):
         self._is_ending = False
         self.has_ended = False
         self._is_beginning = False
+        self._quest = Quest()
+        self._waits_for_other = False
+        self._told.connect(self._on_told)
+        self._long = QTimer(self)
+        self._long.setSingleShot(True)
+        self._long.setInterval(_LONG_MS)
+        self._long.timeout.connect(self._on_long)
         self._asked = 0
         self._adopted = 0
         """The number of the wish that the connection in use comes from; earlier ones are late."""
@@ -63,21 +81,25 @@ class Session(QObject):
         if self._is_beginning:
             # Two would both start an engine for the same home.
             return
-        self._is_beginning = True
+        self._is_beginning, self._waits_for_other = True, False
+        self._long.start()
+        quest = self._quest = Quest(self._told.emit)
         self.mirror.set_link(LinkState.CONNECTING, self.tr("Connecting to the engine…"))
         self._asked += 1
         url, left, number = self.url, self._left, self._asked
 
         def adopt(result: Connection) -> None:
             self._is_beginning = False
+            self._long.stop()
             self._adopt(number, result)
 
         def fail(error: AppError) -> None:
             self._is_beginning = False
+            self._long.stop()
             if number > self._adopted:
                 self._on_connect_failed(error)
 
-        self.crew.run("connect", lambda: connect(url, key, left), adopt, fail)
+        self.crew.run("connect", lambda: connect(url, key, left, quest), adopt, fail)
 
     def switch(self, url: str | None, key: str | None = None) -> None:
         """Connect to another engine; this one is left, and ended if owned, once that answers.
@@ -116,6 +138,17 @@ class Session(QObject):
         self.mirror.set_link(LinkState.CONNECTING, self.tr("Connecting to the engine…"))
         # Only then: two engines of one home would fight for its lock.
         self._leave(then=self._begin_again)
+
+    def take_over(self) -> None:
+        """End the engine of this home, whoever started it, and start one of our own."""
+        self.mirror.set_link(LinkState.CONNECTING, self.tr("Ending the engine…"))
+        owned = self.connection.owned if self.connection is not None else None
+        self.crew.run(
+            "end-engine",
+            end_running if owned is None else owned.kill,
+            lambda _: self.reconnect(),
+            self._on_connect_failed,
+        )
 
     def start(self, profile_id: str) -> None:
         """Start a profile as the user wants it: `starter` may look and ask first."""
@@ -156,6 +189,7 @@ class Session(QObject):
     def end(self) -> None:
         """Stop following and end an owned engine; emits `ended` when all is gone."""
         self._is_ending = True
+        self._quest.given_up.set()
         connection = self.connection
         if connection is None or connection.owned is None:
             self._on_engine_ended()
@@ -237,9 +271,42 @@ class Session(QObject):
         self.mirror.set_link(LinkState.LIVE)
         self.mirror.apply(event)
 
-    def _on_lost(self, sentence: str) -> None:
-        if not self._is_ending:
-            self.mirror.set_link(LinkState.STALE, sentence, time.time())
+    def _on_told(self, sentence: str) -> None:
+        self._waits_for_other = True
+        if self._is_beginning and self.mirror.trouble is Trouble.NONE:
+            self.mirror.set_link(LinkState.CONNECTING, sentence)
+
+    def _on_long(self) -> None:
+        text, trouble = self.tr("The engine takes long to start."), Trouble.NONE
+        detail = self.tr("The window goes on as soon as it is there.")
+        if self.url is not None:
+            text = self.tr("The engine takes long to answer.")
+        elif self._waits_for_other:
+            text, trouble = self.tr("The engine does not answer."), Trouble.SILENT
+            detail = self.tr("It runs on this computer, but it is busy or hangs.")
+        self.mirror.set_link(LinkState.CONNECTING, text, detail=detail, trouble=trouble)
+
+    def _on_lost(self, error: AppError) -> None:
+        if self._is_ending:
+            return
+        text, trouble = error.message, Trouble.NONE
+        owned = self.connection.owned if self.connection is not None else None
+        if owned is not None and not owned.is_alive():
+            text, trouble = self._end_of(owned), Trouble.ENDED
+        elif self.url is None and isinstance(error, EngineSilent):
+            text, trouble = self.tr("The engine does not answer."), Trouble.SILENT
+        elif self.url is None:
+            text = self.tr("The connection to the engine is lost.")
+        self.mirror.set_link(LinkState.STALE, text, time.time(), trouble=trouble)
+
+    def _end_of(self, owned: OwnedEngine) -> str:
+        match owned.process.returncode:
+            case 0 | -15:
+                return self.tr("The engine has ended.")
+            case -9:
+                return self.tr("The engine was killed.")
+            case _:
+                return self.tr("The engine crashed.")
 
     def _on_connect_failed(self, error: AppError) -> None:
         if self._is_ending:
@@ -250,8 +317,13 @@ class Session(QObject):
         elif error.status == 401 and self.connection is not None:
             self._on_connect_failed(KeyWanted(self.connection.url, was_wrong=True))
         else:
-            sentence = f"{error.message} {error.hint}".strip()
-            self.mirror.set_link(LinkState.STALE, sentence, time.time())
+            text, detail, trouble = error.message, error.hint, Trouble.NONE
+            if self.url is None and error.code is ErrorCode.ENGINE_VERSION:
+                trouble = Trouble.OTHER_VERSION
+                text, detail = self.tr("The engine here is of another version."), text
+            elif self.url is None and isinstance(error, EngineSilent):
+                trouble = Trouble.SILENT
+            self.mirror.set_link(LinkState.STALE, text, time.time(), detail=detail, trouble=trouble)
 
     def _on_switch_failed(self, error: AppError) -> None:
         """Stay where we are and say why."""

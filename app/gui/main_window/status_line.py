@@ -73,10 +73,10 @@ class StatusLine(QWidget):
             case LinkState.NEEDS_KEY:
                 return "warn", mirror.link_text
             case LinkState.STALE if mirror.engine is None:
-                return "bad", mirror.link_text
+                return "bad", self.tr("No engine")
             case LinkState.STALE:
                 clock = time.strftime("%H:%M:%S", time.localtime(mirror.stale_since))
-                return "bad", self.tr("{} Figures are from {}.").format(mirror.link_text, clock)
+                return "bad", self.tr("Not connected. Figures are from {}.").format(clock)
             case LinkState.LIVE:
                 engine = mirror.engine
                 name = engine.machine.name if engine is not None else ""

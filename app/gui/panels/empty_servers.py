@@ -1,8 +1,12 @@
 """What the servers half says while there is no server."""
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from collections.abc import Callable, Sequence
+from functools import partial
 
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app.gui.format import whole_paths
 from app.gui.mirror import LinkState, Mirror
 from app.gui.panels.tile_text import no_engine
 from app.gui.theme import theme
@@ -46,6 +50,18 @@ class EmptyServers(QWidget):
         column.addWidget(self.button, 0, centre)
         column.addSpacing(4)
         column.addWidget(self.import_button, 0, centre)
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addStretch(1)
+        self._ways = [QPushButton(self) for _ in range(3)]
+        self._ways[0].setProperty("kind", "primary")
+        self._actions: list[Callable[[], None]] = []
+        for number, button in enumerate(self._ways):
+            button.hide()
+            button.clicked.connect(partial(self._take_way, number))
+            row.addWidget(button)
+        row.addStretch(1)
+        column.addLayout(row)
         column.addStretch(3)
         self.apply_theme()
         self.refresh()
@@ -54,10 +70,9 @@ class EmptyServers(QWidget):
         """Offer the demo when there is one, a new profile when there is none at all."""
         if self._mirror.engine is None:
             is_connecting = self._mirror.link is LinkState.CONNECTING
-            self._title.setText(
-                self.tr("Connecting to the engine") if is_connecting else self.tr("No engine")
-            )
-            self._text.clear()
+            title = self.tr("Connecting to the engine") if is_connecting else self.tr("No engine")
+            self._title.setText(self._mirror.link_text.rstrip(".") or title)
+            self._text.setText(whole_paths(self._mirror.link_detail))
             self.button.hide()
             self.import_button.hide()
             return
@@ -78,6 +93,18 @@ class EmptyServers(QWidget):
         self.button.setText(demo if self._demo_id else new)
         self.button.setVisible(self._demo_id is not None or not self._mirror.profiles)
         self._dress()
+
+    def show_ways(self, ways: Sequence[tuple[str, Callable[[], None]]]) -> None:
+        """Offer these ways out, the best first, while there is no engine."""
+        self._actions = [action for _, action in ways]
+        for button in self._ways[len(ways) :]:
+            button.hide()
+        for button, (label, _) in zip(self._ways, ways, strict=False):
+            button.setText(label)
+            button.show()
+
+    def _take_way(self, number: int) -> None:
+        self._actions[number]()
 
     def _on_clicked(self) -> None:
         if self._demo_id is None:

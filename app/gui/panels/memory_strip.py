@@ -58,7 +58,7 @@ class MemoryStrip(QWidget):
     def total_text(self) -> str:
         """Return how much of the memory is in use, such as `32.5 of 64 GB`."""
         if not self._total:
-            return fmt.UNKNOWN
+            return ""
         used, total = self._used() / _GIB, self._total / _GIB
         whole = f"{total:.0f}" if abs(total - round(total)) < 0.05 else f"{total:.1f}"
         if self._preview is None:
@@ -129,7 +129,7 @@ class MemoryStrip(QWidget):
             self.update()
 
     def _speak(self) -> None:
-        self.setAccessibleName(f"{self._title}: {self.total_text()}")
+        self.setAccessibleName(f"{self._title}: {self.total_text() or fmt.UNKNOWN}")
         self.setAccessibleDescription(
             ", ".join(f"{share.name} {share.text}" for share in self._shares)
         )

@@ -43,7 +43,7 @@ def empty(mirror: Mirror, filter_: ModelFilter, results: HubResults | None, text
     if mirror.engine is None:
         is_connecting = mirror.link is LinkState.CONNECTING
         title = _tr("Connecting to the engine") if is_connecting else _tr("No engine")
-        return Empty("plug", title, mirror.link_text)
+        return Empty("plug", title, _tr("Your models appear here as soon as it runs."))
     if results is not None and asks_hub and not results.is_current:
         return _of_hub(results)
     if filter_.facets != Facets() and (filter_.words or mirror.models or asks_hub):

@@ -80,7 +80,7 @@ class ServersPanel(QWidget):
         self.board = TileBoard(mirror, lambda: self._now(), self)
         self.grid = self.board.grid
         self.foreign_list = ForeignList(mirror, self)
-        self._empty = EmptyServers(mirror, self)
+        self.empty = EmptyServers(mirror, self)
         self._pages = QStackedWidget(self)
         self._drop = ModelDrop(mirror, self)
         self.setAcceptDrops(True)
@@ -96,7 +96,7 @@ class ServersPanel(QWidget):
             self._on_server_changed(server)
 
     def _lay_out(self) -> None:
-        self._pages.addWidget(self._empty)
+        self._pages.addWidget(self.empty)
         self._pages.addWidget(self.board)
         head = QVBoxLayout()
         head.setContentsMargins(SIDE, _TOP, SIDE, 0)
@@ -131,9 +131,9 @@ class ServersPanel(QWidget):
         header.edit_requested.connect(self.edit_requested)
         header.new_requested.connect(self.new_requested)
         header.show_file_requested.connect(self.show_file_requested)
-        self._empty.start_requested.connect(self._on_start_requested)
-        self._empty.new_requested.connect(self.new_requested)
-        self._empty.import_requested.connect(self.import_requested)
+        self.empty.start_requested.connect(self._on_start_requested)
+        self.empty.new_requested.connect(self.new_requested)
+        self.empty.import_requested.connect(self.import_requested)
         theme().changed.connect(self._on_theme_changed)
 
     @property
@@ -211,7 +211,7 @@ class ServersPanel(QWidget):
         self.memory_strip.forget(server_id)
         self.header.refresh()
         if not self.grid.tiles:
-            self._pages.setCurrentWidget(self._empty)
+            self._pages.setCurrentWidget(self.empty)
 
     def _on_sampled(self, samples: Samples) -> None:
         offset = samples.at - time.time()
@@ -231,7 +231,7 @@ class ServersPanel(QWidget):
         self.board.set_live(is_live=not is_stale)
         self.memory_strip.refresh()
         self.header.refresh()
-        self._empty.refresh()
+        self.empty.refresh()
         self._refresh_foreign()
 
     def _on_second(self) -> None:
@@ -251,7 +251,7 @@ class ServersPanel(QWidget):
 
     def _on_profiles_changed(self) -> None:
         self.header.refresh()
-        self._empty.refresh()
+        self.empty.refresh()
 
     def _on_foreign_changed(self) -> None:
         self._refresh_foreign()
@@ -267,11 +267,11 @@ class ServersPanel(QWidget):
         self.memory_strip.refresh()
         self.header.refresh()
         self._refresh_foreign()
-        self._empty.refresh()
+        self.empty.refresh()
 
     def _on_theme_changed(self) -> None:
         self.header.apply_theme()
-        self._empty.apply_theme()
+        self.empty.apply_theme()
         self.memory_strip.update()
         self.foreign_list.apply_theme()
         self.board.apply_theme()

@@ -1,18 +1,37 @@
 """Which engine the window talks to, and how it was found or started."""
 
 import os
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from PySide6.QtCore import QCoreApplication
 
 from app import environment
 from app.client import credentials, launch
 from app.client.api import Api
-from app.client.errors import EngineRuns
-from app.client.launch import OwnedEngine
+from app.client.errors import EngineRunning, EngineSilent
+from app.client.launch import OwnedEngine, end_running, servers_running
 from app.client.nearby import NearbyEngine, look_around
 from app.wire.errors import AppError
 from app.wire.nouns import EngineInfo
 
-__all__ = ["Connection", "KeyWanted", "NearbyEngine", "OwnedEngine", "connect", "look_around"]
+_OTHER_S = 120.0
+"""As long as an engine may take for its start or its end."""
+_AGAIN_S = 1.0
+__all__ = [
+    "Connection",
+    "EngineSilent",
+    "KeyWanted",
+    "NearbyEngine",
+    "OwnedEngine",
+    "Quest",
+    "connect",
+    "end_running",
+    "look_around",
+    "servers_running",
+]
 
 
 @dataclass(frozen=True)
@@ -45,31 +64,62 @@ class KeyWanted(AppError):
         """True for the engine of this home, which is found, not chosen."""
 
 
+class Quest:
+    """A search for an engine: what it tells on its way, and the wish to give it up."""
+
+    def __init__(self, tell: Callable[[str], object] = str) -> None:
+        self.tell = tell
+        self.given_up = threading.Event()
+
+
 def connect(
-    url: str | None, key: str | None = None, after: OwnedEngine | None = None
+    url: str | None,
+    key: str | None = None,
+    after: OwnedEngine | None = None,
+    quest: Quest | None = None,
 ) -> Connection:
     """Return a connection to the engine at `url`, else to this home's own, started if need be.
 
-    Blocks up to 2 minutes. `key` is one that the user has just typed, `after` an engine of this
+    Blocks up to 4 minutes. `key` is one that the user has just typed, `after` an engine of this
     home that is on its way out: no other is looked for or started before it is gone. Raises
     KeyWanted, or AppError.
     """
-    if url is None:
-        if after is not None:
-            # It still answers, and still holds the home.
-            after.wait()
+    if url is not None:
+        # The key of this computer's environment is nothing for whoever answers at another address.
+        return _attach(url, key or credentials.load_key(url))
+    if after is not None:
+        # It still answers, and still holds the home.
+        after.wait()
+    return _find_or_start(key, quest or Quest())
+
+
+def _find_or_start(key: str | None, quest: Quest) -> Connection:
+    """Use the engine of this home, wait for one that starts or ends, or start one."""
+    deadline = time.monotonic() + _OTHER_S
+    while True:
         found = launch.find()
-        if found is None:
+        if found is not None and not found.owned:
+            own_key = credentials.load_key(found.url) or _first_key(
+                os.environ.get(launch.KEY_VARIABLE)
+            )
+            return _attach(found.url, key or own_key, is_own=True)
+        if found is not None:
+            # One window for each home: the owner is gone, and its engine is about to be.
+            quest.tell(_tr("The last engine is still ending…"))
+        else:
             try:
                 return _start()
-            except EngineRuns:
-                # One that starts at login waits for the end of the app's own, and was quicker.
-                if (found := launch.find_soon()) is None:
-                    raise
-        own_key = credentials.load_key(found.url) or _first_key(os.environ.get(launch.KEY_VARIABLE))
-        return _attach(found.url, key or own_key, is_own=True)
-    # The key of this computer's environment is nothing for whoever answers at another address.
-    return _attach(url, key or credentials.load_key(url))
+            except EngineRunning:
+                quest.tell(_tr("An engine is starting…"))
+        if quest.given_up.wait(_AGAIN_S) or time.monotonic() > deadline:
+            raise EngineSilent(
+                _tr("The engine does not answer."),
+                hint=_tr("It runs on this computer, but it is busy or hangs."),
+            )
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("connection", text)
 
 
 def _start() -> Connection:

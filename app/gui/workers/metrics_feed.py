@@ -6,6 +6,7 @@ import time
 from PySide6.QtCore import Signal
 
 from app.client.api import Api
+from app.client.errors import EngineGone
 from app.gui.workers.connection import Connection
 from app.gui.workers.thread import Worker
 from app.wire.errors import AppError
@@ -22,7 +23,7 @@ class MetricsFeed(Worker):
     """
 
     received = Signal(object)  # app.wire.events.Event
-    lost = Signal(object)  # str: a sentence; the stream is being tried again
+    lost = Signal(object)  # AppError: why; the stream is being tried again
 
     def __init__(self, connection: Connection, *, every_s: int = 1) -> None:
         super().__init__("metrics-feed", self._follow)
@@ -58,7 +59,7 @@ class MetricsFeed(Worker):
                 if every_s == self._every_s:
                     if error.status in (401, 409):
                         raise
-                    self.lost.emit(error.message)
+                    self.lost.emit(error)
             if every_s != self._every_s:
                 continue
             if time.monotonic() - began > _LAST_RETRY_S:
@@ -77,4 +78,4 @@ class MetricsFeed(Worker):
                     self.received.emit(event)
             finally:
                 self._api = None
-        self.lost.emit("The engine closed the connection.")
+        self.lost.emit(EngineGone("The engine closed the connection."))

@@ -102,7 +102,11 @@ def run(*, idle_s: float) -> None:
     out = os.dup(1)
     # Whatever a library prints must not look like an answer.
     os.dup2(2, 1)
-    store, shapes = Store(paths.home() / "cache" / "hub.sqlite"), Shapes()
+    cache = paths.home() / "cache"
+    # Without it the disk was ejected, and this would begin a second, empty home.
+    if paths.run().is_dir():
+        cache.mkdir(exist_ok=True)
+    store, shapes = Store(cache / "hub.sqlite"), Shapes()
     orders = Orders(Browser(Web(), store, shapes), out)
     try:
         _read(orders, idle_s)

@@ -85,7 +85,6 @@ class Store:
     def _open(self) -> sqlite3.Connection | None:
         for _ in range(2):
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
                 return _connect(self._path)
             except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
                 # The last: an error of the database that quotes damaged text.
