@@ -12,11 +12,12 @@ import pytest
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 from pytestqt.qtbot import QtBot
-from window_kit import END_S, START_S, Desk, open_window, program_environment, wait_until
+from window_kit import END_S, START_S, Desk, free_port, open_window, program_environment, wait_until
 
 from app import paths
 from app.ending import BadEnd, Cause, Ending
 from app.gui.dialogs.report import ReportDialog
+from app.gui.dialogs.welcome import WelcomeSheet
 
 SENTENCE = "MLX Model Manager did not end properly last time."
 
@@ -63,6 +64,21 @@ def test_killed_app_is_told_by_the_next_window_with_log_and_report(
         window.parts.reports.dialog.close()
         desk.until(lambda: not desk.has_dialog(ReportDialog))
     note.end()
+
+
+def test_first_run_shows_its_sheet_before_the_notice_which_it_would_cover(
+    home: Path, qtbot: QtBot
+) -> None:
+    (home / "settings.toml").write_text(f"gateway_port = {free_port()}\n")
+    with open_window(bad_end=BadEnd(Cause.DIED, 1, 1.0, "1")) as window:
+        desk = Desk(window, home, qtbot)
+        notice = window.parts.notice
+        told: list[str] = []
+        window.parts.mirror.sampled.connect(lambda _: told.append(notice.text))
+        desk.until(lambda: desk.has_dialog(WelcomeSheet), START_S)
+        assert SENTENCE not in told
+        desk.click(desk.dialog(WelcomeSheet), "Not now")
+        desk.until(lambda: notice.text == SENTENCE)
 
 
 def test_show_log_opens_the_stack_of_a_crash_and_else_the_log(

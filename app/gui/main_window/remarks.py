@@ -56,6 +56,9 @@ class Remarks(QObject):
         parts.mirror.engine_changed.connect(self._take)
         parts.mirror.link_changed.connect(self._come)
         parts.notice.gone.connect(self._pause.start)
+        # The sheet of a first run would cover the notice.
+        parts.quick.welcoming.answered.connect(self._pause.start)
+        parts.mirror.models_changed.connect(self._come)
 
     def _take(self, engine: EngineInfo) -> None:
         run = f"{engine.pid} {engine.started_at:.0f}"
@@ -79,7 +82,7 @@ class Remarks(QObject):
     def _show_next(self) -> None:
         parts = self._parts
         is_free = parts.notice.isHidden() and parts.mirror.link is LinkState.LIVE
-        if not (self._waiting and is_free):
+        if not (self._waiting and is_free) or parts.quick.welcoming.is_due:
             return
         remark = self._waiting.popleft()
         show_log: Callable[[], None] | None = None

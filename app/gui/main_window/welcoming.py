@@ -23,6 +23,7 @@ class Welcoming(QObject):
     download_wanted = Signal(object)  # str, a hub id: download it and run it
     demo_wanted = Signal(object)  # str, the id of the demo's profile
     failed = Signal(object)  # AppError
+    answered = Signal()
 
     def __init__(self, session: Session, memory: Memory, window: QWidget) -> None:
         super().__init__(window)
@@ -43,6 +44,16 @@ class Welcoming(QObject):
                 self._mirror.link_changed,
             ):
                 signal.connect(self._wait)
+
+    @property
+    def is_due(self) -> bool:
+        """True while the sheet is open, or may open as soon as the models are known."""
+        if self.sheet is not None:
+            return True
+        mirror = self._mirror
+        has_own = any(m.source is not ModelSource.DEMO for m in mirror.models.values())
+        is_new = self._session.url is None and not has_own and not mirror.downloads
+        return is_new and not self._is_answered
 
     @property
     def _is_answered(self) -> bool:
@@ -77,10 +88,7 @@ class Welcoming(QObject):
         mirror = self._mirror
         # An engine somewhere else belongs to somebody who knows what it has. Without any model
         # the first scan has not ended: the demo is always among them.
-        is_new = self._session.url is None and mirror.link is LinkState.LIVE and mirror.models
-        if self._is_answered or not is_new or mirror.downloads:
-            return
-        if all(m.source is ModelSource.DEMO for m in mirror.models.values()):
+        if self.is_due and mirror.link is LinkState.LIVE and mirror.models:
             self.open()
 
     def _ask(self) -> None:
@@ -105,6 +113,7 @@ class Welcoming(QObject):
             self.sheet.deleteLater()
             self.sheet = None
         self._memory.set_value(_KEY, "true")
+        self.answered.emit()
         demo = self._demo_id()
         match answer:
             case WelcomeAnswer.DOWNLOAD:
