@@ -117,6 +117,7 @@ class Mirror(QObject):
 
     engine_changed = Signal(object)  # EngineInfo
     link_changed = Signal(object)  # LinkState
+    place_changed = Signal(object)  # str
     profiles_changed = Signal()
     models_changed = Signal()
     downloads_changed = Signal()
@@ -129,6 +130,8 @@ class Mirror(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.engine: EngineInfo | None = None
+        self.place = ""
+        """The name of the other computer that this engine is on; empty for this computer."""
         self.link = LinkState.CONNECTING
         self.link_text = ""
         self.link_detail = ""
@@ -168,6 +171,12 @@ class Mirror(QObject):
         ports = () if self.engine is None else self.engine.public_ports
         return [port for port in ports if port.profile == server_id]
 
+    def set_place(self, name: str) -> None:
+        """Record on which other computer the engine is; "" for this one."""
+        if name != self.place:
+            self.place = name
+            self.place_changed.emit(name)
+
     def set_link(
         self,
         state: LinkState,
@@ -201,6 +210,22 @@ class Mirror(QObject):
                 self._apply_samples(event)
             case Heartbeat():
                 pass
+
+    def take_over(self, other: "Mirror") -> None:
+        """Show what another mirror of the same engine has shown last, its figures too."""
+        self.machine, self.series = other.machine, dict(other.series)
+        if other.engine is not None:
+            self.apply(
+                Snapshot(
+                    0,
+                    other.engine,
+                    profiles=tuple(other.profiles.values()),
+                    servers=tuple(other.servers.values()),
+                    models=tuple(other.models.values()),
+                    downloads=tuple(other.downloads.values()),
+                    foreign=tuple(other.foreign.values()),
+                )
+            )
 
     def _apply_snapshot(self, event: Snapshot) -> None:
         self.engine = event.engine

@@ -195,6 +195,12 @@ QPushButton[kind="flat"] {{ background: transparent; border: 1px solid transpare
 QPushButton[kind="flat"]:hover {{ background: {t.hover}; }}
 QPushButton[kind="flat"]:pressed {{ background: {t.press}; }}
 QPushButton[kind="flat"]:focus {{ border: 2px solid {t.acc}; padding: 0 4px; }}
+QPushButton#engineSwitch {{ background: transparent; border: 1px solid transparent; color: {t.tx2};
+    padding: 0 25px 0 7px; text-align: left; }}
+QPushButton#engineSwitch:hover {{ background: {t.hover}; }}
+QPushButton#engineSwitch[remote="true"] {{ background: {t.accs}; color: {t.acc}; }}
+QPushButton#engineSwitch:pressed {{ background: {t.press}; }}
+QPushButton#engineSwitch:focus {{ border: 2px solid {t.acc}; padding: 0 24px 0 6px; }}
 QLineEdit, QComboBox, QPlainTextEdit {{
     background: {t.field}; color: {t.tx}; border: 1px solid {t.line2}; border-radius: 7px;
     selection-background-color: {t.fill}; selection-color: {t.on_fill};

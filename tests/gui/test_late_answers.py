@@ -160,8 +160,12 @@ def test_profile_refused_after_its_form_was_closed_is_told_in_the_window(
     assert scene.told == ["The profile changed meanwhile."]
 
 
-def test_new_key_is_shown_although_settings_were_closed_meanwhile(scene: Scene) -> None:
-    actions = SettingsActions(scene.session, Preferences(), scene.window)
+def test_new_key_is_shown_although_settings_were_closed_meanwhile(
+    scene: Scene, tmp_path: Path
+) -> None:
+    memory = Memory(tmp_path / "memory.json")
+    connecting = ConnectActions(scene.session, memory, scene.window)
+    actions = SettingsActions(scene.session, Preferences(), connecting, scene.window)
     actions.open()
     assert actions.dialog is not None
     actions.dialog.named_keys.create_requested.emit("laptop")

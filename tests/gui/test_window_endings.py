@@ -29,7 +29,6 @@ from window_kit import (
 from app import paths
 from app.client.api import Api
 from app.client.launch import find
-from app.gui.dialogs.key import ConnectDialog
 from app.gui.mirror import LinkState
 from app.gui.preferences import Preferences
 from app.wire import API_VERSION
@@ -195,31 +194,6 @@ def test_engine_that_cannot_start_is_told_with_a_way_to_try_again(
         desk.until_live()
         assert not [b.text() for b in empty._ways if b.isVisible()]
         assert not window.parts.notice.offers_action
-
-
-def test_other_engine_is_asked_for_only_when_servers_may_be_stopped(
-    own_home: Path, qtbot: QtBot
-) -> None:
-    with open_window() as window:
-        desk = Desk(window, own_home, qtbot)
-        desk.until_live()
-        desk.start("Demo", "demo")
-        asked: list[str] = []
-
-        def answer(text: str) -> None:
-            box = QApplication.activeModalWidget()
-            assert isinstance(box, QMessageBox)
-            asked.append(box.text())
-            desk.click(box, text)
-
-        QTimer.singleShot(300, lambda: answer("Cancel"))
-        desk.keys("Ctrl+Shift+K")
-        assert asked == ["Stop Demo and use another engine?"]
-        assert not desk.has_dialog(ConnectDialog)
-        QTimer.singleShot(300, lambda: answer("Continue"))
-        desk.keys("Ctrl+Shift+K")
-        desk.until(lambda: desk.has_dialog(ConnectDialog))
-        assert desk.state("demo") is ServerState.READY
 
 
 def test_window_comes_back_with_its_size_and_profile(own_home: Path, qtbot: QtBot) -> None:

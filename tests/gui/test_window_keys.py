@@ -9,13 +9,14 @@ import httpx2 as httpx
 import psutil
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QLabel, QLineEdit, QListWidget
+from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit, QListWidget, QMenu
 from pytestqt.qtbot import QtBot
 from stranger_kit import answering
-from window_kit import START_S, Daemon, Desk, furnish, open_window
+from window_kit import START_S, Daemon, Desk, furnish, is_gone, open_window
 
 from app.gui.dialogs.key import ConnectDialog
 from app.gui.dialogs.settings import SettingsDialog
+from app.gui.main_window.questions import Question
 from app.gui.mirror import LinkState
 
 FIRST, SECOND = "first-key-of-the-engine", "second-key-of-the-engine"
@@ -147,38 +148,109 @@ def test_own_engine_goes_on_when_another_one_cannot_be_reached(
         assert desk.engine_pid() == pid
 
 
-def test_own_engine_ends_when_another_one_is_used_and_comes_back(
+def show(desk: Desk, url: str, key: str) -> None:
+    """Connect to another engine by the dialog."""
+    desk.keys("Ctrl+Shift+K")
+    desk.until(lambda: desk.has_dialog(ConnectDialog))
+    dialog = desk.dialog(ConnectDialog)
+    for field, text in zip(dialog.findChildren(QLineEdit), (url, key), strict=True):
+        desk.qtbot.keyClicks(field, text)
+    desk.qtbot.keyClick(dialog, Qt.Key.Key_Return)
+
+
+def choose_engine(desk: Desk, part: str) -> None:
+    """Choose in the pop-up at the top of the window."""
+    desk.qtbot.mouseClick(desk.panel.header.engine_switch, Qt.MouseButton.LeftButton)
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    next(action for action in menu.actions() if part in action.text()).trigger()
+    menu.close()
+
+
+def test_own_servers_go_on_while_another_engine_is_shown_and_are_back_at_once(
+    own_home: Path, daemon: Daemon, qtbot: QtBot
+) -> None:
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        switch = desk.panel.header.engine_switch
+        desk.until_live()
+        desk.start("Demo", "demo")
+        own, server = desk.engine_pid(), desk.pid("demo")
+        assert switch.accessibleName() == "Engine: This computer"
+        show(desk, daemon.url, FIRST)
+        desk.until(lambda: desk.engine_pid() == daemon.process.pid)
+        desk.until_live()
+        assert "demo" not in desk.mirror.servers
+        assert "(remote)" in window.windowTitle()
+        assert switch.accessibleName() == f"Engine: {desk.mirror.place}"
+        assert psutil.pid_exists(server)
+        assert window.parts.session.servers_at_stake() == ["Demo"]
+        choose_engine(desk, "This computer")
+        assert desk.engine_pid() == own, "nothing has to be waited for"
+        assert desk.pid("demo") == server
+        assert window.parts.session.owns_engine
+        desk.until_live()
+        desk.until(lambda: desk.mirror.series["demo"].latest("memory_bytes"))
+        assert daemon.process.poll() is None
+        choose_engine(desk, daemon.url.removeprefix("http://"))
+        desk.until(lambda: desk.engine_pid() == daemon.process.pid)
+    assert not psutil.pid_exists(own), "the end of the app is the end of its engine, shown or not"
+    assert not psutil.pid_exists(server)
+    assert daemon.process.poll() is None
+
+
+def test_quit_asks_about_own_servers_while_another_engine_is_shown(
+    own_home: Path, daemon: Daemon, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(
+        Question, "ask", lambda box, _: asked.append(box.text() + box.informativeText()) or False
+    )
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        desk.until_live()
+        desk.start("Demo", "demo")
+        show(desk, daemon.url, FIRST)
+        desk.until(lambda: desk.engine_pid() == daemon.process.pid)
+        window.request_quit()
+        assert len(asked) == 1
+        assert asked[0].startswith("Stop Demo and quit?On this computer; nothing on ")
+        assert window.isVisible()
+
+
+def test_own_engine_that_died_unseen_is_started_again_when_it_is_wanted(
     own_home: Path, daemon: Daemon, qtbot: QtBot
 ) -> None:
     with open_window() as window:
         desk = Desk(window, own_home, qtbot)
         desk.until_live()
-        own = desk.engine_pid()
-        # Its end takes long: nobody may be sent back to it meanwhile.
-        psutil.Process(own).suspend()
-        desk.keys("Ctrl+Shift+K")
-        desk.until(lambda: desk.has_dialog(ConnectDialog))
-        dialog = desk.dialog(ConnectDialog)
-        for field, text in zip(dialog.findChildren(QLineEdit), (daemon.url, FIRST), strict=True):
-            desk.qtbot.keyClicks(field, text)
-        desk.qtbot.keyClick(dialog, Qt.Key.Key_Return)
+        own = psutil.Process(desk.engine_pid())
+        show(desk, daemon.url, FIRST)
         desk.until(lambda: desk.engine_pid() == daemon.process.pid)
-        assert not window.parts.session.owns_engine
-        assert "(remote)" in window.windowTitle()
-        window.parts.run_command("own_engine")
-        desk.until(
-            lambda: "connect" in [w.objectName() for w in window.parts.session.crew.workers()]
-        )
-        psutil.Process(own).resume()
-        desk.until(lambda: desk.engine_pid() not in (own, daemon.process.pid), START_S)
-        assert window.parts.session.owns_engine
-        assert daemon.process.poll() is None
+        own.kill()
+        desk.until(lambda: is_gone(own))
+        choose_engine(desk, "This computer")
         desk.until_live()
+        assert desk.engine_pid() not in (own.pid, daemon.process.pid)
+        assert window.parts.session.owns_engine
+
+
+def test_engines_of_the_last_times_are_offered_with_their_marks(
+    own_home: Path, daemon: Daemon, qtbot: QtBot
+) -> None:
+    with open_window() as window:
+        desk = Desk(window, own_home, qtbot)
+        desk.until_live()
+        assert not window.parts.actions_by_id["engines"].isVisible()
+        show(desk, daemon.url, FIRST)
+        desk.until(lambda: desk.engine_pid() == daemon.process.pid)
+        desk.until(window.parts.actions_by_id["engines"].isVisible)
         desk.keys("Ctrl+Shift+K")
         desk.until(lambda: desk.has_dialog(ConnectDialog))
         dialog = desk.dialog(ConnectDialog)
         (recent,) = dialog.findChildren(QListWidget)
-        assert [recent.item(row).text() for row in range(recent.count())] == [daemon.url]
+        (row,) = [recent.item(row).text() for row in range(recent.count())]
+        assert row == f"{desk.mirror.place}  ·  {daemon.url.removeprefix('http://')}"
         recent.setCurrentRow(0)
         assert dialog.findChildren(QLineEdit)[0].text() == daemon.url
         desk.click(dialog, "Look on this network")

@@ -1,7 +1,6 @@
 """Engines to choose from: those of the last times, and those on the local network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import (
@@ -14,21 +13,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.gui.models.engine_choice import EngineChoice
 from app.gui.theme import theme
 from app.gui.widgets import icons
 
 _ROW = 34
 _MOST_ROWS = 5
-
-
-@dataclass(frozen=True)
-class EngineChoice:
-    """One engine that the user may connect to."""
-
-    url: str
-    name: str = ""
-    needs_key: bool = False
-    is_nearby: bool = False
 
 
 class EngineList(QWidget):
@@ -67,11 +57,11 @@ class EngineList(QWidget):
         column.addLayout(foot)
         self._fill()
 
-    def set_recent(self, urls: Sequence[str]) -> None:
-        """Show the addresses of the last times, the last one first."""
+    def set_recent(self, recent: Sequence[EngineChoice]) -> None:
+        """Show the engines of the last times, the last one first."""
         nearby = [choice for choice in self._choices if choice.is_nearby]
         known = {choice.url for choice in nearby}
-        self._choices = [*(EngineChoice(u) for u in urls if u not in known), *nearby]
+        self._choices = [*(c for c in recent if c.url not in known), *nearby]
         self._fill()
 
     def add_nearby(self, found: Sequence[EngineChoice]) -> None:
@@ -92,8 +82,7 @@ class EngineList(QWidget):
         self._rows.blockSignals(True)
         self._rows.clear()
         for choice in self._choices:
-            name = f"{choice.name}  ·  {choice.url}" if choice.name else choice.url
-            item = QListWidgetItem(name)
+            item = QListWidgetItem(choice.title)
             picture = "lock" if choice.needs_key else "monitor" if choice.is_nearby else "clock"
             item.setIcon(icons.icon(picture, theme().tokens.tx2))
             item.setToolTip(self._tip(choice))

@@ -14,7 +14,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.gui.dialogs.engine_list import EngineChoice, EngineList
+from app.gui.dialogs.engine_list import EngineList
+from app.gui.models.engine_choice import EngineChoice
 from app.gui.theme import theme
 from app.gui.widgets import icons
 
@@ -96,9 +97,9 @@ class ConnectDialog(QDialog):
         self._place.show()
         self._fit()
 
-    def set_recent(self, urls: Sequence[str]) -> None:
-        """Offer the addresses of the last times."""
-        self.engines.set_recent(urls)
+    def set_recent(self, recent: Sequence[EngineChoice]) -> None:
+        """Offer the engines of the last times."""
+        self.engines.set_recent(recent)
         self._fit()
 
     def show_nearby(self, found: Sequence[EngineChoice]) -> None:

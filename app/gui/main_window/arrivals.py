@@ -33,6 +33,9 @@ class Arrivals(QObject):
         self._mirror = mirror
         self._memory = memory
         self._wishes = dict.fromkeys(_remembered(memory), _Wish.AGREED)
+        self._place = ""
+        self._elsewhere: dict[str, dict[str, _Wish]] = {}
+        """Wishes to engines that are not shown now, by the names of their computers."""
         self._on_way: set[str] = set()
         self._gone: set[str] = set()
         self._done: set[str] = set()
@@ -44,6 +47,7 @@ class Arrivals(QObject):
         mirror.download_done.connect(self._done.add)
         mirror.downloads_changed.connect(self._on_changed)
         mirror.models_changed.connect(self._on_models_changed)
+        mirror.place_changed.connect(self._turn_to)
 
     def wishes(self) -> frozenset[str]:
         """Return the ids of the models that are started when they have come."""
@@ -64,6 +68,15 @@ class Arrivals(QObject):
         """Do not start this model when it has come."""
         if self._wishes.pop(model_id, None) is not None:
             self._remember()
+
+    def _turn_to(self, place: str) -> None:
+        """Take up what was wished there; models of another computer fulfil no wish here."""
+        self._elsewhere[self._place] = self._wishes
+        self._wishes = self._elsewhere.pop(place, {})
+        self._place = place
+        for seen in (self._on_way, self._gone, self._done):
+            seen.clear()
+        self.wishes_changed.emit(self.wishes())
 
     def _on_models_changed(self) -> None:
         known = self._done - self._gone - self._wishes.keys()
@@ -104,7 +117,8 @@ class Arrivals(QObject):
                 self.drop(model_id)
 
     def _remember(self) -> None:
-        self._memory.set_value(_KEY, json.dumps(sorted(self._wishes)))
+        own = self._elsewhere.get("", {}) if self._place else self._wishes
+        self._memory.set_value(_KEY, json.dumps(sorted(own)))
         self.wishes_changed.emit(self.wishes())
 
 

@@ -21,6 +21,8 @@ class Command:
     keys: str = ""
     """Portable form: Ctrl is the command key on macOS."""
     role: QAction.MenuRole = QAction.MenuRole.NoRole
+    is_menu: bool = False
+    """True for one that opens a menu of its own, filled by whoever knows what is in it."""
 
 
 SEPARATOR = Command("", "")
@@ -42,6 +44,7 @@ MENUS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("import_predecessor", "Import from the earlier MLX Manager…"),
             SEPARATOR,
             Command("connect", "Connect to an engine…", "Ctrl+Shift+K"),
+            Command("engines", "Recent engines", is_menu=True),
             Command("own_engine", "Use the engine of this computer"),
             SEPARATOR,
             Command("settings", "Settings…", "Ctrl+,", QAction.MenuRole.PreferencesRole),
@@ -107,6 +110,9 @@ def build_menus(
         for command in commands:
             if command is SEPARATOR:
                 menu.addSeparator()
+                continue
+            if command.is_menu:
+                actions[command.id] = menu.addMenu(_tr(command.text)).menuAction()
                 continue
             action = menu.addAction(_tr(command.text))
             if command.keys:

@@ -1,16 +1,22 @@
 """The dialog for keys and other engines, and what is done with its answer."""
 
-from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QWidget
+from functools import partial
 
-from app.gui.dialogs.engine_list import EngineChoice
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QAction, QIcon
+from PySide6.QtWidgets import QMenu, QWidget
+
 from app.gui.dialogs.key import ConnectDialog
 from app.gui.main_window.session import Session
 from app.gui.memory import Memory
 from app.gui.mirror import LinkState
+from app.gui.models.engine_choice import EngineChoice, restored, stored
+from app.gui.theme import theme
+from app.gui.widgets import icons
 from app.gui.workers import connection as connections
 from app.gui.workers.connection import Connection, KeyWanted, NearbyEngine
 from app.wire.errors import AppError
+from app.wire.nouns import EngineInfo
 
 _RECENT = 5
 
@@ -40,6 +46,53 @@ class ConnectActions(QObject):
     def ask(self) -> None:
         """Ask for the address and the key of another engine."""
         self._open(None, self.tr("An engine on another computer, started there with mlxm engine."))
+
+    def use_own(self) -> None:
+        """Show the engine of this computer, started again if it does not answer."""
+        session = self._session
+        if session.mirror.link is not LinkState.LIVE and session.url is None:
+            session.reconnect()
+        elif not session.owns_engine:
+            session.switch(None)
+
+    def fill_menu(self, menu: QMenu) -> None:
+        """Offer this computer's engine, those of the last times, and the way to any other."""
+        own = menu.addAction(self.tr("This computer"), self.use_own)
+        own.setIcon(self._icon("monitor", is_current=self._session.url is None))
+        menu.addSeparator()
+        self.fill_recent(menu)
+        menu.addSeparator()
+        menu.addAction(self.tr("Connect to an engine…"), self.ask)
+
+    def fill_recent(self, menu: QMenu) -> None:
+        """Add the other engines of the last times, the last one first."""
+        for choice in self._recent():
+            action = menu.addAction(choice.title, partial(self._switch, choice))
+            picture = "lock" if choice.needs_key else "server"
+            action.setIcon(self._icon(picture, is_current=self._session.url == choice.url))
+
+    def serve(self, entry: QAction) -> None:
+        """Fill the menu of this entry each time before it opens."""
+        menu = entry.menu()
+        if not isinstance(menu, QMenu):
+            return
+
+        def fill() -> None:
+            menu.clear()
+            self.fill_recent(menu)
+
+        menu.aboutToShow.connect(fill)
+        entry.setVisible(bool(self._recent()))
+        self.settled.connect(lambda: entry.setVisible(bool(self._recent())))
+
+    def _icon(self, picture: str, *, is_current: bool) -> QIcon:
+        tokens = theme().tokens
+        return icons.icon("check", tokens.acc) if is_current else icons.icon(picture, tokens.tx2)
+
+    def _switch(self, choice: EngineChoice) -> None:
+        if choice.url != self._session.url:
+            self.told.emit(self.tr("Connecting to {}…").format(choice.name or choice.url))
+            self._session.switch(choice.url)
 
     def ask_key(self, connection: Connection, above: QWidget) -> None:
         """Ask for another key for the engine in use; it is kept once that engine accepts it."""
@@ -90,14 +143,15 @@ class ConnectActions(QObject):
 
         self._session.crew.run("look-around", connections.look_around, show, tell)
 
-    def _recent(self) -> list[str]:
-        """Return the addresses of other engines that were used, the last one first."""
-        stored = self._memory.value("engines")
-        return [str(url) for url in stored] if isinstance(stored, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+    def _recent(self) -> list[EngineChoice]:
+        """Return the other engines that were used, the last one first."""
+        texts = self._memory.value("engines")
+        return restored([str(text) for text in texts] if isinstance(texts, list) else [])  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
 
-    def _remember(self, url: str) -> None:
-        others = [known for known in self._recent() if known != url]
-        self._memory.set_value("engines", [url, *others][:_RECENT])
+    def _remember(self, url: str, engine: EngineInfo) -> None:
+        others = [known for known in self._recent() if known.url != url]
+        used = EngineChoice(url, engine.machine.name, engine.key_required)
+        self._memory.set_value("engines", stored([used, *others][:_RECENT]))
 
     def _on_key_wanted(self, wanted: KeyWanted) -> None:
         if self.dialog is not None and wanted.was_wrong:
@@ -122,7 +176,7 @@ class ConnectActions(QObject):
     def _on_connected(self, connection: Connection) -> None:
         self._close()
         if self._session.url is not None:
-            self._remember(self._session.url)
+            self._remember(self._session.url, connection.info)
         key, self._key_to_keep = self._key_to_keep, None
         if key is None:
             self.settled.emit()

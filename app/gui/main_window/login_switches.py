@@ -79,7 +79,8 @@ class LoginSwitches(QObject):
         return has_one and not self._session.owns_engine
 
     def _may_stop_engine(self) -> bool:
-        running = self._session.running_servers() if self._uses_standing_engine else []
+        servers = self._session.mirror.servers.values() if self._uses_standing_engine else ()
+        running = [server.name for server in servers if server.state.has_process]
         return not running or may_stop_engine(self._window, running)
 
     def _on_done(self, kind: Kind, _result: object, *, is_on: bool) -> None:

@@ -31,6 +31,7 @@ class Notifications(QObject):
         mirror.download_done.connect(self._on_download_done)
         mirror.downloads_changed.connect(self._on_downloads)
         mirror.models_changed.connect(self._on_models)
+        mirror.place_changed.connect(self._forget_downloads)
 
     def _on_server(self, server: Server) -> None:
         before = self._states.get(server.id)
@@ -40,6 +41,11 @@ class Notifications(QObject):
             return
         text = server.failure.message if server.failure is not None else server.model
         self._say(self.tr("{0} failed").format(server.name), text)
+
+    def _forget_downloads(self, _place: str) -> None:
+        # What another engine has is no news of this one.
+        self._downloads = {}
+        self._left.clear()
 
     def _on_server_removed(self, server_id: str) -> None:
         self._states.pop(server_id, None)

@@ -21,7 +21,7 @@ from app.gui.main_window.inspecting import Inspecting
 from app.gui.main_window.model_actions import ModelActions
 from app.gui.main_window.offer import Offer
 from app.gui.main_window.profile_actions import ProfileActions
-from app.gui.main_window.questions import may_leave, may_quit
+from app.gui.main_window.questions import may_quit
 from app.gui.main_window.quick_ways import QuickWays
 from app.gui.main_window.recovery import Recovery
 from app.gui.main_window.report_actions import ReportActions
@@ -29,7 +29,7 @@ from app.gui.main_window.session import Session
 from app.gui.main_window.settings_actions import SettingsActions
 from app.gui.main_window.status_line import StatusLine
 from app.gui.memory import Memory
-from app.gui.mirror import LinkState, Mirror
+from app.gui.mirror import Mirror
 from app.gui.panels.models_panel import ModelsPanel
 from app.gui.panels.servers_panel import ServersPanel
 from app.gui.preferences import Preferences
@@ -99,7 +99,7 @@ class Parts(QObject):
         self._memory.set_value("profile", self.servers_panel.last_profile_id or "")
         recent = self.servers_panel.header.picker.profiles.recent
         self._memory.set_value("recent_profiles", "\n".join(recent))
-        if self.session.owns_engine and self.session.running_servers():
+        if self.session.servers_at_stake():
             # A stop that takes a moment needs no window of its own.
             QTimer.singleShot(_PATIENCE_MS, self, self._show_progress)
         self.session.ended.connect(self._hide_progress)
@@ -108,7 +108,7 @@ class Parts(QObject):
     def _show_progress(self) -> None:
         if self.session.has_ended:
             return
-        self._progress = QuitProgress(self.mirror)
+        self._progress = QuitProgress(self.session.own_mirror)
         self._progress.show()
 
     def _hide_progress(self) -> None:
@@ -119,10 +119,10 @@ class Parts(QObject):
 
     def may_quit(self) -> bool:
         """Return True when nothing speaks against it or the user agrees."""
-        running = self._servers_at_stake()
+        running = self.session.servers_at_stake()
         if not running or not self.preferences.value("confirm_quit"):
             return True
-        agreed, asks_again = may_quit(self._window, running)
+        agreed, asks_again = may_quit(self._window, running, self.mirror.place)
         if agreed and not asks_again:
             self.preferences.change("confirm_quit", value=False)
         return agreed
@@ -171,6 +171,8 @@ class Parts(QObject):
         for actions in (self.profiles, self.settings, self.connecting, self.reports):
             actions.failed.connect(self._on_failed)
         self.downloads.follow(self.actions_by_id)
+        servers.header.engine_switch.menu_wanted.connect(self.connecting.fill_menu)
+        self.connecting.serve(self.actions_by_id["engines"])
         self.settings.told.connect(self._tell)
         self.connecting.told.connect(self._tell)
         self.reports.told.connect(self._tell)
@@ -232,8 +234,8 @@ class Parts(QObject):
             **self.quick.commands(),
             **self.downloads.commands(),
             "new_profile": self._on_new_profile,
-            "connect": self._ask_for_engine,
-            "own_engine": self._use_own_engine,
+            "connect": self.connecting.ask,
+            "own_engine": self.connecting.use_own,
             "settings": self.settings.open,
             "hide": self.hide_wanted.emit,
             "quit": self._window.close,
@@ -264,9 +266,8 @@ class Parts(QObject):
 
     def _on_connected(self, connection: Connection) -> None:
         self.notice.hide()
-        is_remote = self.session.url is not None
-        self.status.set_remote(is_remote=is_remote)
-        title = self.tr("{} (remote)").format(connection.info.machine.name) if is_remote else ""
+        place = self.mirror.place
+        title = self.tr("{} (remote)").format(place) if place else ""
         self._window.setWindowTitle(title or "MLX Model Manager")
         note = connection.info.gateway_note
         if note:
@@ -280,18 +281,6 @@ class Parts(QObject):
     def _on_failed(self, error: AppError) -> None:
         if not self.connecting.show_error(error):
             self._tell(f"{error.message} {error.hint}".strip(), is_bad=True)
-
-    def _ask_for_engine(self) -> None:
-        running = self._servers_at_stake()
-        if running and not may_leave(self._window, running):
-            return
-        self.connecting.ask()
-
-    def _use_own_engine(self) -> None:
-        if self.mirror.link is not LinkState.LIVE and self.session.url is None:
-            self.session.reconnect()
-        elif not self.session.owns_engine:
-            self.session.switch(None)
 
     def _offer_key(self) -> None:
         self.notice.show_notice(
@@ -378,11 +367,6 @@ class Parts(QObject):
         actions["remove"].setEnabled(is_heard and not is_active)
         actions["copy_address"].setEnabled(self.mirror.engine is not None)
         self.dashboard.refresh_commands(actions)
-
-    def _servers_at_stake(self) -> list[str]:
-        """Return the names of the servers that end with this connection."""
-        is_live = self.mirror.link is LinkState.LIVE
-        return self.session.running_servers() if is_live and self.session.owns_engine else []
 
     def _restore(self) -> None:
         self.columns.restore(self._memory)

@@ -13,30 +13,23 @@ def _tr(text: str) -> str:
     return QCoreApplication.translate("questions", text)
 
 
-def may_quit(window: QWidget, servers: list[str]) -> tuple[bool, bool]:
-    """Ask whether these servers may be stopped; return the answer, and whether to ask again."""
+def may_quit(window: QWidget, servers: list[str], place: str) -> tuple[bool, bool]:
+    """Ask whether these servers may be stopped; return the answer, and whether to ask again.
+
+    `place` is the other computer that the window shows now, "" for this one.
+    """
     box = Question(window, _tr("Quit"), "server")
     box.setText(_tr("Stop {servers} and quit?").format(servers=_names(servers)))
     one, more = (
         _tr("Programs that use it lose their connection."),
         _tr("Programs that use them lose their connection."),
     )
-    box.setInformativeText(one if len(servers) == 1 else more)
+    here = _tr("On this computer; nothing on {place} is stopped.").format(place=place)
+    text = one if len(servers) == 1 else more
+    box.setInformativeText(f"{here} {text}" if place else text)
     never = QCheckBox(_tr("Do not ask again"))
     box.setCheckBox(never)
     return box.ask(_tr("Stop and quit")), not never.isChecked()
-
-
-def may_leave(window: QWidget, servers: list[str]) -> bool:
-    """Ask whether these servers may be stopped for a connection to another engine."""
-    box = Question(window, _tr("Connect to an engine"), "server")
-    box.setText(_tr("Stop {servers} and use another engine?").format(servers=_names(servers)))
-    one, more = (
-        _tr("It is stopped when the other engine has answered."),
-        _tr("They are stopped when the other engine has answered."),
-    )
-    box.setInformativeText(one if len(servers) == 1 else more)
-    return box.ask(_tr("Continue"))
 
 
 def may_stop_engine(window: QWidget, servers: list[str]) -> bool:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.gui.main_window.kept_engine import KeptEngine
 from app.gui.mirror import LinkState, Mirror, Trouble
 from app.gui.workers.connection import (
     Connection,
@@ -21,7 +22,8 @@ from app.gui.workers.metrics_feed import MetricsFeed
 from app.gui.workers.server_launcher import Launched, Outcome, ServerLauncher
 from app.gui.workers.thread import Crew, Worker
 from app.wire.errors import AppError, ErrorCode
-from app.wire.events import Event
+from app.wire.events import Event, Snapshot
+from app.wire.nouns import EngineInfo
 
 _T = TypeVar("_T")
 _JOIN_S = 5.0
@@ -50,6 +52,8 @@ class Session(QObject):
         self.starter: Callable[[str], object] = self.launch
         self._launchers: dict[str, ServerLauncher] = {}
         self._left: OwnedEngine | None = None
+        self._kept: KeptEngine | None = None
+        """This app's own engine while another one is shown."""
         self._is_ending = False
         self.has_ended = False
         self._is_beginning = False
@@ -73,8 +77,21 @@ class Session(QObject):
 
     @property
     def owns_engine(self) -> bool:
-        """True when quitting ends the engine and its servers."""
+        """True when the engine in use is the one that quitting ends with its servers."""
         return self.connection is not None and self.connection.owned is not None
+
+    @property
+    def own_mirror(self) -> Mirror:
+        """What is known of the engine that quitting ends, shown or not."""
+        return self.mirror if self._kept is None else self._kept.mirror
+
+    def servers_at_stake(self) -> list[str]:
+        """Return the names of the servers that quitting ends."""
+        mirror = self.own_mirror
+        is_owned = self.owns_engine or self._kept is not None
+        if not is_owned or mirror.link is not LinkState.LIVE:
+            return []
+        return [s.name for s in mirror.servers.values() if s.state.has_process]
 
     def begin(self, key: str | None = None) -> None:
         """Find or start the engine, in a worker; `key` is one that the user has just typed."""
@@ -102,10 +119,15 @@ class Session(QObject):
         self.crew.run("connect", lambda: connect(url, key, left, quest), adopt, fail)
 
     def switch(self, url: str | None, key: str | None = None) -> None:
-        """Connect to another engine; this one is left, and ended if owned, once that answers.
+        """Connect to another engine; this one is left once that answers.
 
-        Of several such wishes the last one counts.
+        The app's own engine goes on unseen, and is back at once. Of several such wishes the last
+        one counts.
         """
+        if url is None and self._kept is not None:
+            self._switch = None
+            self._take_back(self._kept)
+            return
         if key is None and self._switch is not None and self._switch[1] == url:
             return
         self._asked += 1
@@ -117,8 +139,8 @@ class Session(QObject):
                 self._dismiss(result)
                 return
             if not self._is_ending:
-                self._leave()
-                self.url = url
+                self._keep_or_leave()
+                self._show_other(url, result.info)
             self._switch = None
             self._adopt(number, result)
 
@@ -190,7 +212,7 @@ class Session(QObject):
         """Stop following and end an owned engine; emits `ended` when all is gone."""
         self._is_ending = True
         self._quest.given_up.set()
-        connection = self.connection
+        connection = self.connection if self._kept is None else self._kept.connection
         if connection is None or connection.owned is None:
             self._on_engine_ended()
             return
@@ -205,6 +227,8 @@ class Session(QObject):
 
     def _on_engine_ended(self) -> None:
         self._stop_following()
+        if self._kept is not None:
+            self._kept.stop()
         self.has_ended = True
         self.ended.emit()
 
@@ -252,6 +276,7 @@ class Session(QObject):
             self.crew.run("end-engine", result.owned.stop)
 
     def _on_connected(self, result: Connection) -> None:
+        self.mirror.set_place(result.info.machine.name if self.url is not None else "")
         self.door = Door(result, self.crew, self)
         self.door.failed.connect(self.failed)
         self._feed = MetricsFeed(result, every_s=self._every_s)
@@ -334,6 +359,41 @@ class Session(QObject):
         else:
             self.failed.emit(error)
 
+    def _keep_or_leave(self) -> None:
+        """Stop showing this engine; an own one that lives goes on in the background."""
+        connection = self.connection
+        if connection is None or connection.owned is None or not connection.owned.is_alive():
+            self._leave()
+            return
+        self._stop_following()
+        self.door = None
+        self._kept = KeptEngine(connection, self.mirror, self.crew, self)
+
+    def _take_back(self, kept: KeptEngine) -> None:
+        """Show the app's own engine again, or start it anew when it has died meanwhile."""
+        connection = kept.connection
+        self._kept = None
+        kept.stop()
+        kept.deleteLater()
+        self._leave()
+        self._show_other(None, connection.info)
+        if connection.owned is not None and not connection.owned.is_alive():
+            self._dismiss(connection)
+            self.begin()
+            return
+        self.mirror.take_over(kept.mirror)
+        self._asked += 1
+        self._adopt(self._asked, connection)
+
+    def _show_other(self, url: str | None, engine: EngineInfo) -> None:
+        """Let nothing of the engine before be taken for a part of this one."""
+        self.url = url
+        self.mirror.set_place(engine.machine.name if url is not None else "")
+        text = self.tr("Connecting to {}…").format(engine.machine.name)
+        self.mirror.set_link(LinkState.CONNECTING, text)
+        self.mirror.machine = None
+        self.mirror.apply(Snapshot(0, engine, (), (), (), ()))
+
     def _leave(self, then: Callable[[object], object] | None = None) -> None:
         """Stop following this engine, end it if it is owned, then call `then`."""
         connection = self.connection
@@ -355,7 +415,3 @@ class Session(QObject):
         if self._feed is not None:
             self._feed.stop()
             self._feed = None
-
-    def running_servers(self) -> list[str]:
-        """Return the names of the servers that have a process."""
-        return [s.name for s in self.mirror.servers.values() if s.state.has_process]

@@ -19,7 +19,6 @@ class StatusLine(QWidget):
     def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._mirror = mirror
-        self._is_remote = False
         self.setFixedHeight(30)
         self._dot = QLabel()
         self._state = QLabel()
@@ -41,12 +40,8 @@ class StatusLine(QWidget):
         layout.addWidget(self._address)
         mirror.link_changed.connect(self._refresh)
         mirror.engine_changed.connect(self._refresh)
+        mirror.place_changed.connect(self._refresh)
         theme().changed.connect(self._refresh)
-        self._refresh()
-
-    def set_remote(self, *, is_remote: bool) -> None:
-        """Mark the engine as one of another computer, or take the mark back."""
-        self._is_remote = is_remote
         self._refresh()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
@@ -81,7 +76,7 @@ class StatusLine(QWidget):
                 engine = mirror.engine
                 name = engine.machine.name if engine is not None else ""
                 chip = engine.machine.chip if engine is not None else ""
-                if self._is_remote:
+                if mirror.place:
                     return "ok", self.tr("Remote engine on {} · {}").format(name, chip)
                 return "ok", self.tr("Engine running on {} · {}").format(name, chip)
 

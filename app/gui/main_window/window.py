@@ -105,7 +105,7 @@ class MainWindow(QMainWindow):
         if self._is_ending:
             return
         if self.parts is not None:
-            if not self.isVisible() and self.parts.session.running_servers():
+            if not self.isVisible() and self.parts.session.servers_at_stake():
                 # A question of a hidden window would be hidden too.
                 self.come_to_front()
             if not self.parts.may_quit():

@@ -3,7 +3,7 @@
 from functools import partial
 
 from PySide6.QtCore import QPoint, QRectF, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from app.gui.mirror import Mirror
 from app.gui.models.profile_list import ProfileList, fault_text
+from app.gui.panels.engine_switch import EngineSwitch
 from app.gui.panels.profile_picker import ProfilePicker
 from app.gui.panels.tile_text import no_engine
 from app.gui.theme import theme
@@ -26,6 +27,8 @@ from app.wire.nouns import Profile, Server, ServerState
 
 _BUTTON = 28
 _ROW_HEIGHT = 36
+_ROOMY = 680
+"""Pixels from which on the picker keeps its width beside the whole name of an engine."""
 
 
 class FaultNotice(QWidget):
@@ -98,6 +101,7 @@ class ServersHeader(QWidget):
         self._title = QLabel(self.tr("Servers"), self)
         self._title.setFont(theme().font("page"))
         self._title.setObjectName("pageTitle")
+        self.engine_switch = EngineSwitch(mirror, self)
         self.picker = ProfilePicker(ProfileList(mirror, self), self)
         self.picker.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.picker.setMaximumWidth(360)
@@ -134,7 +138,7 @@ class ServersHeader(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
         row.addWidget(self._title)
-        row.addSpacing(8)
+        row.addWidget(self.engine_switch)
         row.addStretch(1)
         row.addWidget(self.picker, 8)
         row.addWidget(self.start_button)
@@ -152,6 +156,10 @@ class ServersHeader(QWidget):
         column.setSpacing(8)
         column.addWidget(holder)
         column.addWidget(self.notice)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.engine_switch.set_narrow(is_narrow=self.width() < _ROOMY)
 
     def obstacle(self) -> tuple[str, str]:
         """Return what the Start button says and why it cannot be pressed; no reason when it can."""
@@ -278,5 +286,6 @@ class ServersHeader(QWidget):
         self.edit_button.setIcon(icons.icon("sliders-horizontal", tokens.tx2, 16))
         self.new_button.setIcon(icons.icon("plus", tokens.tx2, 16))
         self.more_button.setIcon(icons.icon("ellipsis", tokens.tx2, 16))
+        self.engine_switch.refresh()
         self.picker.apply_theme()
         self.notice.apply_theme()
