@@ -42,8 +42,8 @@ def stop_at(engine: RunningEngine, repo_id: str) -> Download:
 # Every row of refusals has a state, and a sentence of its own that says what to do.
 ROWS: dict[str, tuple[dict[str, Any], dict[str, str], DownloadState, str]] = {
     "missing": ({}, {}, _S.FAILED, "There is no model {id} on the hub"),
-    "missing, with a token": ({}, {"HF_TOKEN": "good"}, _S.FAILED, "hub. Check the name."),
-    "private": ({"private": True}, {}, _S.FAILED, "a private model needs a Hugging Face token"),
+    "missing, with a token": ({}, {"HF_TOKEN": "good"}, _S.FAILED, "private. Check the name;"),
+    "private": ({"private": True}, {}, _S.FAILED, "it needs a Hugging Face token"),
     "gated, no token": ({"gated": "auto"}, {}, _S.BLOCKED, "needs a login"),
     "gated, not allowed": (
         {"gated": "manual"}, {"HF_TOKEN": "good"}, _S.BLOCKED, "must allow you to download it",

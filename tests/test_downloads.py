@@ -1,6 +1,7 @@
 """Downloads through the engine: queue, restart, progress and the command line, over real HTTP."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -401,9 +402,15 @@ def test_pull_and_rm_by_the_command_line(standin: StandInHub, homes: Path) -> No
         process = mlxm(engine, "pull", ID)
         out, err = process.communicate(timeout=40)
         assert process.returncode == 0, err
-        assert f"{ID} is there, 0.00 GB" in out
+        assert f"{ID} is there, 4.0 MB" in out
         assert "\r" not in out
         check_files(cache_of(engine), standin)
+        commit = standin.models[ID].sha
+        address = f"https://huggingface.co/{ID}/tree/{commit}?library=mlx-lm"
+        process = mlxm(engine, "pull", address)
+        out, err = process.communicate(timeout=40)
+        assert process.returncode == 0, err
+        assert f"{ID} is there" in out
         process = mlxm(engine, "rm", ID)
         out, err = process.communicate(timeout=40)
         assert process.returncode == 0, err
@@ -414,10 +421,28 @@ def test_pull_and_rm_by_the_command_line(standin: StandInHub, homes: Path) -> No
         _, err = process.communicate(timeout=40)
         assert process.returncode == 1
         assert "There is no model" in err
+        process = mlxm(engine, "pull", address)
+        _, err = process.communicate(timeout=40)
+        assert process.returncode == 1
+        assert f"is downloaded in its revision “{commit}”, but servers use main" in err
+        process = mlxm(engine, "pull", "https://example.org/a/b")
+        _, err = process.communicate(timeout=40)
+        assert process.returncode == 1
+        assert "is no address of a model on the hub" in err
         process = mlxm(engine, "pull", "mlx-community/None")
         _, err = process.communicate(timeout=40)
         assert process.returncode == 1
         assert "There is no model mlx-community/None" in err
+
+
+def test_pull_tells_for_how_long_the_hub_makes_it_wait(standin: StandInHub, homes: Path) -> None:
+    add_model(standin, 1 * MB)
+    standin.add_fault(rate_limited(3, path="/api/models/"))
+    with engine_for(standin, homes) as engine:
+        process = mlxm(engine, "pull", ID)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert re.search(r"The hub limits requests, tries again in [1-4] s", out)
 
 
 def test_interrupted_pull_leaves_the_download_to_the_engine(

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from model_kit import make_hub_repo, model_files
 
 from app import paths
+from app.wire import links
 from app.wire.errors import AppError
 from app.wire.hub import HubPage, HubQuery, HubSort, Verdict
 from app.worker.hub import parse
@@ -273,7 +274,7 @@ def test_command_search_prints_id_size_fit_and_downloads(engine: RunningEngine) 
 
     head, *rows = mlxm("llama-1b-4bit").splitlines()
     assert head.split() == ["MODEL", "SIZE", "FIT", "DOWNLOADS"]
-    assert [row.split() for row in rows] == [[LLAMA, "0.06", "GB", "fits", "120,000"]]
+    assert [row.split() for row in rows] == [[LLAMA, "61", "MB", "fits", "120,000"]]
     assert json.loads(mlxm("llama-1b-4bit", "--json"))["models"][0]["id"] == LLAMA
     assert [row.split()[0] for row in mlxm("llama-1b", "4bit").splitlines()[1:]] == [LLAMA]
     assert "matches “no such model”" in mlxm("no", "such", "model")
@@ -437,14 +438,14 @@ def test_parsers_take_any_object(row: dict[str, Any]) -> None:
     files = parse.files_of(row)
     for total in (parse.download_bytes(files), parse.weights_bytes(files)):
         assert total is None or total >= 0
-    assert all(parse.ID.fullmatch(name) for name in parse.base_models(row))
+    assert all(links.ID.fullmatch(name) for name in parse.base_models(row))
 
 
 @given(JSON | st.lists(ROW, max_size=3))
 @settings(max_examples=40)
 def test_parser_of_lists_takes_anything(value: Any) -> None:
     found = parse.models_of(value)
-    assert found is None or all(parse.ID.fullmatch(m.id) for m in found)
+    assert found is None or all(links.ID.fullmatch(m.id) for m in found)
 
 
 @given(st.text(max_size=300) | st.text('<>;,rel="next? cursor&=/:[]', max_size=300))
@@ -453,7 +454,7 @@ def test_parser_of_links_takes_anything(text: str) -> None:
     parse.next_cursor({"Link": f'<{text}>; rel="next"'})
     for start in ("", "https://huggingface.co/", "http://["):
         repo_id, _ = parse.id_in(start + text, "http://hub")
-        assert repo_id is None or parse.ID.fullmatch(repo_id)
+        assert repo_id is None or links.ID.fullmatch(repo_id)
 
 
 @given(st.binary(max_size=2000))

@@ -5,6 +5,7 @@ import sys
 import time
 
 from app.client.api import Api
+from app.wire.amounts import file_size
 from app.wire.storage import Leftover
 
 
@@ -28,7 +29,7 @@ def remove(api: Api, options: argparse.Namespace) -> int:
     if options.preview:
         return _preview(api, options.model)
     done = api.remove_model(options.model, location=options.location, force=options.force)
-    size = _size(done.freed_bytes)
+    size = file_size(done.freed_bytes)
     if done.to_trash:
         print(f"{options.model} is in the trash, {size}")
     else:
@@ -48,11 +49,11 @@ def clean(api: Api, options: argparse.Namespace) -> int:
     print(f"{'MODEL':<{width}}  {'SIZE':>9}  FILES  LAST WRITTEN")
     for item in found:
         date = time.strftime("%Y-%m-%d %H:%M", time.localtime(item.modified_at))
-        print(f"{item.id:<{width}}  {_size(item.size_bytes):>9}  {item.files:>5}  {date}")
+        print(f"{item.id:<{width}}  {file_size(item.size_bytes):>9}  {item.files:>5}  {date}")
     if not options.yes and not _agrees(found):
         return 0
     removed = api.remove_leftovers()
-    print(f"{_size(_total(removed))} are free again")
+    print(f"{file_size(_total(removed))} are free again")
     return 0
 
 
@@ -60,7 +61,7 @@ def _preview(api: Api, model_id: str) -> int:
     removal = api.preview_removal(model_id)
     for part in removal.parts:
         kind = "to the trash" if part.to_trash else "deleted"
-        print(f"{part.path}  {_size(part.size_bytes)}, {kind}")
+        print(f"{part.path}  {file_size(part.size_bytes)}, {kind}")
     if removal.obstacle:
         print(f"Not possible: {removal.obstacle}")
     for kind, names in (("server", removal.servers), ("profile", removal.profiles)):
@@ -71,15 +72,11 @@ def _preview(api: Api, model_id: str) -> int:
 
 def _agrees(found: list[Leftover]) -> bool:
     if not sys.stdin.isatty():
-        print(f"mlxm clean --yes removes them, {_size(_total(found))}.")
+        print(f"mlxm clean --yes removes them, {file_size(_total(found))}.")
         return False
-    print(f"Remove them, {_size(_total(found))}? [y/N] ", end="", flush=True)
+    print(f"Remove them, {file_size(_total(found))}? [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _total(found: list[Leftover]) -> int:
     return sum(item.size_bytes for item in found)
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 10_000_000 else f"{count / 1e6:.1f} MB"

@@ -1,12 +1,16 @@
 """`mlxm pull`: models from the hub onto the engine's disk."""
 
 import argparse
+import os
 import sys
 import time
+from urllib.parse import urlsplit
 
 from app.client.api import Api
+from app.wire.amounts import file_size
 from app.wire.errors import AppError, ErrorCode
 from app.wire.events import Event, Removed, Snapshot, Upsert, decode_item
+from app.wire.links import HubLink, is_link, read_link
 from app.wire.nouns import Download, DownloadRequest, DownloadState
 
 _BAR = 24
@@ -16,15 +20,19 @@ _LINE_S = 10.0
 
 def set_up(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("model", metavar="ID", help="its id on the hub, author/name")
-    parser.add_argument("--revision", default="main", help="branch, tag or commit (default: main)")
+    parser.add_argument(
+        "model", metavar="ID", help="its id on the hub, author/name, or its address"
+    )
+    parser.add_argument("--revision", help="branch, tag or commit (default: main)")
     parser.add_argument("--verify", action="store_true", help="check files that are there too")
     parser.set_defaults(run=pull)
 
 
 def pull(api: Api, options: argparse.Namespace) -> int:
     """Download a model and show how far it is. Ctrl-C ends only the showing."""
-    request = DownloadRequest(options.model, options.revision, verify=options.verify)
+    link = _link(options.model)
+    revision = options.revision or link.revision or "main"
+    request = DownloadRequest(link.id, revision, verify=options.verify)
     screen = _Screen(is_terminal=sys.stdout.isatty())
     try:
         download = api.add_download(request)
@@ -34,17 +42,31 @@ def pull(api: Api, options: argparse.Namespace) -> int:
                 break
             following = _next(api, download, screen)
             if following is None:
-                return _finish(api, options.model, screen)
+                return _finish(api, link.id, screen)
             download = following
     except KeyboardInterrupt:
         screen.end()
         print(
-            f"The engine goes on with {options.model}; mlxm pull {options.model} shows it again.",
+            f"The engine goes on with {link.id}; mlxm pull {link.id} shows it again.",
             file=sys.stderr,
         )
         raise
     screen.end()
     raise _stopped(download)
+
+
+def _link(text: str) -> HubLink:
+    """Return what a text on the command line leads to. Raises AppError."""
+    hub = urlsplit(os.environ.get("HF_ENDPOINT", "")).netloc.lower()
+    hosts = (hub,) if hub else ()
+    link = read_link(text, hosts) if is_link(text, hosts) else HubLink(text)
+    if link is None:
+        raise AppError(
+            f"{text[:400]} is no address of a model on the hub.",
+            hint="Copy the address of the model's page, or write its id like author/name.",
+            code=ErrorCode.BAD_REQUEST,
+        )
+    return link
 
 
 def _next(api: Api, download: Download, screen: "_Screen") -> Download | None:
@@ -53,10 +75,11 @@ def _next(api: Api, download: Download, screen: "_Screen") -> Download | None:
         found, is_gone = _of_event(event, download.id)
         if is_gone:
             return None
-        if found is not None:
-            if not found.state.is_active:
-                return found
-            screen.show(found)
+        download = found or download
+        if not download.state.is_active:
+            return download
+        # Other events come each second: one that waits counts down with them.
+        screen.show(download)
     return download
 
 
@@ -84,7 +107,7 @@ def _finish(api: Api, model_id: str, screen: "_Screen") -> int:
     model = next((m for m in api.models() if m.id == model_id), None)
     if model is None:
         raise _cancelled(model_id)
-    print(f"{model_id} is there, {model.size_bytes / 1e9:.2f} GB")
+    print(f"{model_id} is there, {file_size(model.size_bytes)}")
     if model.problem is not None:
         print(f"Note: {model.problem}")
     return 0
@@ -144,7 +167,7 @@ def _line(download: Download) -> str:
     words = {
         DownloadState.QUEUED: f"in line, place {download.place or 1}",
         DownloadState.RESOLVING: "reading the list of files",
-        DownloadState.WAITING: download.waiting,
+        DownloadState.WAITING: _waiting(download),
         DownloadState.VERIFYING: f"checking, {download.files_done} of {download.files_total} files",
     }
     parts = [words.get(download.state, download.state.value)]
@@ -152,11 +175,18 @@ def _line(download: Download) -> str:
     if total:
         share = download.done_bytes / total
         bar = "#" * int(share * _BAR)
-        figures = f"{download.done_bytes / 1e9:.2f} of {total / 1e9:.2f} GB"
+        figures = f"{file_size(download.done_bytes)} of {file_size(total)}"
         parts.insert(0, f"[{bar:-<{_BAR}}] {share:4.0%}  {figures}")
     if download.bytes_per_s is not None:
-        parts.append(f"{download.bytes_per_s / 1e6:.1f} MB/s")
+        parts.append(f"{file_size(download.bytes_per_s)}/s")
     if download.eta_s is not None:
         minutes, seconds = divmod(int(download.eta_s), 60)
         parts.append(f"{minutes}:{seconds:02} left")
     return "  ".join(parts)
+
+
+def _waiting(download: Download) -> str:
+    if download.retry_at is None or download.place is not None:
+        # One that waits for its hours has said until when.
+        return download.waiting
+    return f"{download.waiting}, tries again in {max(0, round(download.retry_at - time.time()))} s"

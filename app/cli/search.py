@@ -7,6 +7,7 @@ import sys
 import msgspec
 
 from app.client.api import Api
+from app.wire.amounts import file_size
 from app.wire.hub import PAGE_SIZE, HubModel, HubQuery, Verdict
 
 _WORDS = {
@@ -38,6 +39,6 @@ def search(api: Api, options: argparse.Namespace) -> int:
 
 
 def _row(model: HubModel, width: int) -> str:
-    size = "?" if model.size_bytes is None else f"{model.size_bytes / 1e9:.2f} GB"
+    size = "?" if model.size_bytes is None else file_size(model.size_bytes)
     fit = _WORDS[model.fit.verdict] if model.fit else "?"
     return f"{model.id:<{width}}  {size:>9}  {fit:<11}  {model.downloads:>10,}"

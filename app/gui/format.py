@@ -2,6 +2,8 @@
 
 import re
 
+from app.wire import amounts
+
 UNKNOWN = "\N{EN DASH}"
 _GIB = 2**30
 _MIB = 2**20
@@ -38,17 +40,7 @@ def memory_text(value: float | None) -> str:
 
 def file_size(value: float | None) -> str:
     """Return a size on disk in bytes, in powers of ten as Finder."""
-    if value is None:
-        return UNKNOWN
-    if 0 < value < 1000:
-        return f"{value:.0f} B"
-    if value < 999_500:
-        return f"{value / 1e3:.0f} KB"
-    if value < 999_500_000:
-        return f"{value / 1e6:.1f} MB" if value < 9_950_000 else f"{value / 1e6:.0f} MB"
-    if value < 999_950_000_000:
-        return f"{value / 1e9:.1f} GB"
-    return f"{value / 1e12:.1f} TB"
+    return UNKNOWN if value is None else amounts.file_size(value)
 
 
 def spoken_size(value: float | None) -> str:

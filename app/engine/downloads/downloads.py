@@ -329,12 +329,7 @@ class Downloads:
 
     def _on_fetched(self, event: Fetched, entry: Entry) -> None:
         if event.model is None:
-            sentence = f"{event.id} is downloaded, but it is no model that can be served here."
-            self._end(
-                entry,
-                DownloadState.FAILED,
-                Failure(ErrorCode.MODEL_UNSUPPORTED, sentence, "Choose another model."),
-            )
+            self._end(entry, DownloadState.FAILED, _no_use(entry.download))
             return
         _log.info("%s is downloaded", event.id)
         del self._queue.entries[event.id]
@@ -377,6 +372,18 @@ class Downloads:
         self._bus.put(entry.download)
         if entry.download.state is not before.state or entry.download.commit != before.commit:
             self._journal.save()
+
+
+def _no_use(download: Download) -> Failure:
+    """Return why a model that was downloaded cannot be served."""
+    if download.revision == "main":
+        sentence = f"{download.id} is downloaded, but it is no model that can be served here."
+        return Failure(ErrorCode.MODEL_UNSUPPORTED, sentence, "Choose another model.")
+    return Failure(
+        ErrorCode.MODEL_MISSING,
+        f"{download.id} is downloaded in its revision “{download.revision}”, but servers use main.",
+        "Download it without a revision too.",
+    )
 
 
 def _on_served(task: asyncio.Task[None]) -> None:

@@ -154,11 +154,15 @@ def _no_repo(repo_id: str, login: Login, *, is_disabled: bool) -> Trouble:
             f"The hub has disabled {repo_id}.",
             "Choose another model.",
         )
-    private = "" if login.token else "; a private model needs a Hugging Face token, see Settings"
+    advice = (
+        "use a token that may read it"
+        if login.token
+        else "it needs a Hugging Face token, see Settings"
+    )
     return Trouble(
         ErrorCode.REPO_NOT_FOUND,
-        f"There is no model {repo_id} on the hub.",
-        f"Check the name{private}.",
+        f"There is no model {repo_id} on the hub, or it is private.",
+        f"Check the name; if it is private, {advice}.",
     )
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from app.wire.errors import ErrorCode
 from app.wire.hub import PAGE_SIZE, HubDetails, HubFile, HubModel, HubPage, HubQuery, HubSort
+from app.wire.links import ID
 from app.wire.shape import CacheShape, ModelShape
 from app.worker.files import (
     Table,
@@ -79,7 +80,7 @@ class Browser:
 
         While the hub cannot be asked, what is known from an earlier look is better than nothing.
         """
-        if not parse.ID.fullmatch(repo_id):
+        if not ID.fullmatch(repo_id):
             raise HubTrouble(
                 ErrorCode.BAD_REQUEST,
                 f"“{repo_id[:80]}” is no id of a model.",

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from fnmatch import fnmatch
 from typing import cast
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from app.architectures import installed_architectures
 from app.wire.hub import HubFile, HubModel
+from app.wire.links import ID, is_link, read_link
 from app.worker.files import Table, clean, table, texts, whole_number
 
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 WEIGHTS = "model*.safetensors"
 # As the download worker's list of what it fetches.
 _FETCHED = (
@@ -177,20 +177,11 @@ def next_cursor(headers: Mapping[str, str]) -> str | None:
 def id_in(text: str, endpoint: str) -> tuple[str | None, bool]:
     """Return the id that a text is or links to, and whether it is a link for sure."""
     text = text.strip()
-    hosts = {"huggingface.co", "www.huggingface.co", "hf.co", _host(endpoint)}
-    if "://" not in text and text.partition("/")[0].lower() in hosts:
-        text = f"https://{text}"
-    if "://" not in text:
+    hosts = (_host(endpoint),)
+    if not is_link(text, hosts):
         return (text, False) if ID.fullmatch(text) else (None, False)
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return None, False
-    if parts.scheme not in ("http", "https") or parts.netloc.lower() not in hosts:
-        return None, False
-    path = unquote(parts.path).strip("/").removeprefix("api/models/").removeprefix("models/")
-    repo_id = "/".join(path.split("/")[:2])
-    return (repo_id, True) if ID.fullmatch(repo_id) else (None, False)
+    link = read_link(text, hosts)
+    return (None, False) if link is None else (link.id, True)
 
 
 def card_text(data: bytes) -> str:

@@ -196,12 +196,15 @@ class Web:
         repo = path.removeprefix("/api/models/").partition("/revision/")[0]
         code = reply.headers.get("X-Error-Code")
         if path.startswith("/api/models/") and (code == "RepoNotFound" or status == 404):
-            private = "; a private model needs a Hugging Face token, see Settings"
-            private = "" if self._token else private
+            advice = (
+                "use a token that may read it"
+                if self._token
+                else "it needs a Hugging Face token, see Settings"
+            )
             return HubTrouble(
                 ErrorCode.REPO_NOT_FOUND,
-                f"There is no model {repo} on the hub.",
-                f"Check the name{private}.",
+                f"There is no model {repo} on the hub, or it is private.",
+                f"Check the name; if it is private, {advice}.",
             )
         if status in (401, 403):
             return HubTrouble(
