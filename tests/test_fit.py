@@ -122,6 +122,20 @@ def test_formula_of_other_layers_is_unknown(key: str) -> None:
     assert cache_shape({**LLAMA, key: 4}) is None
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attn_config": {"kv_n_heads": 8}},
+        {"block_types": ["recurrent", "recurrent", "attention"]},
+        {"_block_types": ["recurrent", "attention"]},
+        {"sliding_window": 4096, "sliding_window_pattern": "LLLG"},
+        {"model_type": "gemma3_text"},
+    ],
+)
+def test_formula_of_layers_that_only_the_classes_know_is_unknown(changes: dict[str, Any]) -> None:
+    assert cache_shape({**LLAMA, **changes}) is None
+
+
 def test_formula_of_family_that_is_unlike_its_config_is_unknown() -> None:
     assert cache_shape({**LLAMA, "model_type": "gpt_oss"}) is None
 

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import mlx_lm.models
+from probe_configs import EXTRA
 
 from app.wire.fit import cache_bytes
 from app.worker.hub import probe
@@ -40,7 +41,7 @@ def small_config(name: str) -> dict[str, Any]:
             continue
         if field.default is inspect.Parameter.empty or field.name in VALUES:
             config[field.name] = VALUES.get(field.name, _by_kind(field))
-    return config
+    return config | EXTRA.get(name, {})
 
 
 def _by_kind(field: inspect.Parameter) -> Any:

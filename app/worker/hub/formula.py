@@ -16,6 +16,7 @@ _OTHER_LAYERS = (
     "layers_block_type", "full_attention_interval", "attn_layer", "num_kv_shared_layers",
     "attention_chunk_size", "cross_attention", "block_configs", "layer_group_size", "index_",
     "short_conv", "attn_type", "cla_", "kv_lora", "kv_share", "num_attn_heads", "attn_module",
+    "attn_config", "block_types", "_block_types",
 )  # fmt: skip
 _LATENT = ("deepseek_v3", "kimi_k2")
 """Families whose caches hold the compressed keys and values (multi-head latent attention)."""
@@ -26,7 +27,7 @@ _UNLIKE = frozenset(
     )
 )  # fmt: skip
 """Families whose classes keep something else than their configs suggest, as measured."""
-_PATTERNED = {"gemma3": 6, "gemma3_text": 6, "cohere2": 4}
+_PATTERNED = {"gemma3": 6, "gemma3_text": 6, "cohere2": 4, "spark2_5": 4}
 """Every so many layers one looks at everything, if the config says nothing else."""
 
 
@@ -47,7 +48,8 @@ def cache_shape(config: Table) -> CacheShape | None:
         return None
     window = whole_number(inner.get("sliding_window"), maximum=10**9)
     global_layers = _global_layers(inner, family, layers) if window else layers
-    if global_layers is None:
+    if global_layers is None or (family in _PATTERNED and not window):
+        # Their windows have sizes that only mlx-lm's classes tell.
         return None
     parts = [CachePart(each * global_layers)] if global_layers else []
     if window and layers > global_layers:
@@ -83,6 +85,8 @@ def _global_layers(inner: Table, family: str, layers: int) -> int | None:
         if len(names) != layers or not set(map(str, names)) <= _KINDS:
             return None
         return sum(name == "full_attention" for name in names)
+    if isinstance(inner.get("sliding_window_pattern"), str):
+        return None
     every = _number(inner, "sliding_window_pattern") or _PATTERNED.get(family)
     # A window alone is ignored by mlx-lm in the families without a pattern.
     return layers if every is None else layers // every
