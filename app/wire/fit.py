@@ -41,6 +41,16 @@ def needed_bytes(shape: ModelShape, context: int | None = None) -> int:
     return weights + cache + runtime_bytes(weights)
 
 
+def rounded_up(size_bytes: int) -> int:
+    """Return what a model needs as people read it: in whole tenths of a GB of 2^30 bytes."""
+    return _tenths_up(size_bytes) * _GIB // 10
+
+
+def rounded_down(size_bytes: int) -> int:
+    """Return a limit as people read it, on every screen: never more than there is."""
+    return _tenths_down(size_bytes) * _GIB // 10
+
+
 def fit(
     shape: ModelShape | None,
     *,

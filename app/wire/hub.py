@@ -58,6 +58,13 @@ class Fit(msgspec.Struct, frozen=True):
     shape: ModelShape | None = None
     """What it was counted from, for a model on this disk; one on the hub tells its shape itself."""
 
+    @property
+    def needed_bytes(self) -> int | None:
+        """What a server of the model takes, as far as that is known; None where nothing is."""
+        if self.weights_bytes is None:
+            return None
+        return self.weights_bytes + (self.cache_bytes or 0) + self.runtime_bytes
+
 
 class HubModel(msgspec.Struct, frozen=True):
     """A model on the hub."""

@@ -20,9 +20,11 @@ from app.gui.panels.servers_panel import ServersPanel
 from app.gui.widgets.notice_bar import NoticeBar
 from app.wire.errors import AppError, ErrorCode
 from app.wire.events import Upsert
+from app.wire.fit import fit
 from app.wire.hub import Verdict
 from app.wire.nouns import Model, ModelSource, Profile, ServerState
 from app.wire.plan import StartPlan
+from app.wire.shape import ModelShape
 
 TOO_BIG = StartPlan(
     "chat", Verdict.TOO_BIG, "It needs 30.0 GB, 29.1 of 48.0 GB are free.", 32_768,
@@ -210,7 +212,9 @@ def test_start_that_waits_for_room_is_not_made_at_another_engine(qtbot: QtBot) -
 def put_model(engine: Engine, model_id: str, gib: float, *, problem: str | None = None) -> None:
     size = int(gib * GIB)
     name = model_id.rpartition("/")[2]
-    model = Model(model_id, name, "org", ModelSource.HUB, "/m", size, problem=problem)
+    model = Model(
+        model_id, name, "org", ModelSource.HUB, "/m", size, problem=problem, shape=ModelShape(size)
+    )
     engine.seq += 1
     engine.mirror.apply(Upsert(engine.seq, "model", msgspec.Raw(msgspec.json.encode(model))))
 
@@ -223,7 +227,8 @@ def test_preview_guesses_by_the_model_and_is_corrected_by_the_plan(qtbot: QtBot)
     strip, preview = panel.memory_strip, panel.preview
     with qtbot.waitSignal(preview.plan_wanted, timeout=2000) as wanted:
         preview.show_profile("chat")
-        assert strip.total_text() == "With Fast chat: 34.9 of 64 GB"
+        # Weights and runtime, as on every other screen; nobody knows its cache.
+        assert strip.total_text() == "With Fast chat: 35.6 of 64 GB"
     assert wanted.args == ["chat"]
     preview.take_plan(msgspec.structs.replace(FITS, needed_bytes=3 * GIB))
     assert strip.total_text() == "With Fast chat: 35.5 of 64 GB"
@@ -233,9 +238,12 @@ def test_preview_guesses_by_the_model_and_is_corrected_by_the_plan(qtbot: QtBot)
     assert shown.is_too_big
     preview.show_profile(None)
     assert strip.total_text() == "32.5 of 64 GB"
+    found = fit(ModelShape(int(2.4 * GIB)), limit_bytes=64 * GIB, others_bytes=0)
+    preview.show_model(LLAMA, found)
+    assert strip.total_text().startswith("With Llama-3.2-3B-Instruct-4bit: 35.6")
     preview.show_model(LLAMA)
-    assert strip.total_text().startswith("With Llama-3.2-3B-Instruct-4bit: 34.9")
-    preview.show_model(CODER)
+    assert strip.preview() is None
+    preview.show_model(CODER, found)
     assert strip.preview() is None
 
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 from app.gui import format as fmt
 from app.gui.theme import theme
 from app.gui.widgets import icons
+from app.wire.fit import rounded_down, rounded_up
 from app.wire.plan import StartPlan
 
 _ICON = 32
@@ -106,30 +107,32 @@ class StartPlanDialog(QDialog):
         grid.setHorizontalSpacing(24)
         grid.setVerticalSpacing(3)
         grid.setColumnStretch(0, 1)
-        tokens = fmt.count(plan.context)
-        self._line(grid, self.tr("Model weights"), plan.weights_bytes)
-        cache = self.tr("Context of {count} tokens").format(count=tokens)
-        self._line(grid, cache, plan.cache_bytes)
-        self._line(grid, self.tr("Working memory"), plan.runtime_bytes)
-        for server_id, size in plan.others_bytes.items():
-            self._line(grid, self._servers.get(server_id, server_id), size)
-        if plan.foreign_bytes:
-            self._line(grid, self.tr("Other model servers"), plan.foreign_bytes)
+        cache = self.tr("Context of {count} tokens").format(count=fmt.count(plan.context))
+        for text, size in (
+            (self.tr("Model weights"), plan.weights_bytes),
+            (cache, plan.cache_bytes),
+            (self.tr("Working memory"), plan.runtime_bytes),
+            *((self._servers.get(i, i), size) for i, size in plan.others_bytes.items()),
+            (self.tr("Other model servers"), plan.foreign_bytes or None),
+        ):
+            if size is not None:
+                self._line(grid, text, rounded_up(size))
         grid.addWidget(_Rule(), self._row, 0, 1, 2)
         self._row += 1
-        wanted = (plan.needed_bytes or 0) + sum(plan.others_bytes.values()) + plan.foreign_bytes
+        others = sum(plan.others_bytes.values()) + plan.foreign_bytes
+        # In the tenths that are shown, as the verdict counts.
+        parts = (plan.weights_bytes or 0, plan.cache_bytes or 0, plan.runtime_bytes, others)
+        wanted, limit = sum(map(rounded_up, parts)), rounded_down(plan.limit_bytes)
         self._line(grid, self.tr("In all"), wanted, ink="tx", role="small_value")
-        self._line(grid, self.tr("Limit for model servers"), plan.limit_bytes)
-        short = wanted - plan.limit_bytes
+        self._line(grid, self.tr("Limit for model servers"), limit)
+        short = wanted - limit
         if short > 0:
             self._line(grid, self.tr("Short by"), short, ink="bad", role="small_value")
         return grid
 
     def _line(
-        self, grid: QGridLayout, text: str, size: int | None, *, ink: str = "tx2", role: str = ""
+        self, grid: QGridLayout, text: str, size: int, *, ink: str = "tx2", role: str = ""
     ) -> None:
-        if size is None:
-            return
         name, value = QLabel(text), QLabel(fmt.memory_text(size))
         for label in (name, value):
             label.setFont(theme().font(role or "body"))

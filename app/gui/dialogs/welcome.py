@@ -24,6 +24,7 @@ from app.gui.widgets import icons
 from app.gui.widgets.note_line import NoteLine
 from app.gui.widgets.pill import Pill
 from app.wire.errors import AppError, ErrorCode
+from app.wire.fit import rounded_down
 from app.wire.hub import HubModel, Verdict
 from app.wire.nouns import Machine
 
@@ -192,7 +193,7 @@ class WelcomeSheet(QDialog):
 
 def _memory(size: int) -> str:
     """Return an amount of memory as it is on the box: 36 GB rather than 36.0 GB."""
-    return fmt.memory_text(size).replace(".0 ", " ")
+    return fmt.memory_text(rounded_down(size)).replace(".0 ", " ")
 
 
 def _text(role: str, name: str, parent: QWidget) -> QLabel:

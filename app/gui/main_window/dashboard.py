@@ -12,7 +12,6 @@ from app.gui.main_window.profile_actions import ProfileActions
 from app.gui.main_window.session import Session
 from app.gui.main_window.starting import Starting
 from app.gui.memory import Memory
-from app.gui.models.model_list import Role
 from app.gui.panels.models_panel import ModelsPanel
 from app.gui.panels.servers_panel import ServersPanel
 from app.gui.preferences import Preferences
@@ -70,7 +69,7 @@ class Dashboard(QObject):
     def follow(self, preferences: Preferences, models: ModelsPanel) -> None:
         """Move as little as the user wants, and preview the model that is pointed at."""
         self._panel.board.may_animate = lambda: not preferences.value("reduce_motion")
-        self._panel.preview.watch_models(models.view, Role.MODEL)
+        self._panel.preview.watch_models(models.view)
 
     def remember(self, memory: Memory) -> None:
         """Write down whether rows were chosen."""

@@ -8,6 +8,7 @@ from app.gui import format  # noqa: A004 - the project's module of number format
 from app.gui.dialogs.report import ReportDialog
 from app.gui.main_window.session import Session
 from app.wire.errors import AppError
+from app.wire.fit import rounded_down
 from app.wire.settings import SettingState
 
 
@@ -56,8 +57,9 @@ class ReportActions(QObject):
         if engine is None:
             return f"None: {self._session.mirror.link_text}"
         machine = engine.machine
-        memory = format.memory_text(machine.memory_bytes)
-        limit = format.memory_text(machine.gpu_limit_bytes)
+        memory = format.memory_text(rounded_down(machine.memory_bytes))
+        gpu = machine.gpu_limit_bytes
+        limit = format.memory_text(None if gpu is None else rounded_down(gpu))
         keys = "required" if engine.key_required else "not required"
         bind = "open to the network" if engine.open_bind else "bound safely"
         lines = [

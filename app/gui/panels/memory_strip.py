@@ -17,6 +17,7 @@ from app.gui.mirror import Mirror
 from app.gui.panels.memory_legend import SWATCH, SWATCH_GAP, VALUE_GAP, LegendItem, legend
 from app.gui.panels.memory_shares import FOREIGN, Growth, Preview, Share, growth_of, shares_of
 from app.gui.theme import theme
+from app.wire.fit import rounded_down
 
 HEIGHT = 70
 _GIB = 2**30
@@ -103,8 +104,8 @@ class MemoryStrip(QWidget):
         sample = mirror.machine
         has_gpu = machine is not None and machine.has_gpu
         title = self.tr("Unified memory") if has_gpu else self.tr("Memory")
-        limit = None if machine is None else machine.gpu_limit_bytes
-        total = 0.0 if sample is None else float(sample.memory_total_bytes)
+        limit = None if machine is None else rounded_down(machine.gpu_limit_bytes or 0)
+        total = 0.0 if sample is None else float(rounded_down(sample.memory_total_bytes))
         names: list[tuple[str, float | None, int]] = [
             (server.name, mirror.series[server.id].latest("memory_bytes"),
              self.colour_index(server.id))

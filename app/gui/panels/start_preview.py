@@ -4,12 +4,16 @@ from PySide6.QtCore import QEvent, QModelIndex, QObject, QTimer, Signal
 
 from app.gui.guarded import guarded
 from app.gui.mirror import Mirror
+from app.gui.models.memory_plan import plan as plan_of
+from app.gui.models.memory_plan import room_for
+from app.gui.models.model_list import Role
 from app.gui.models.profile_list import ID_ROLE
 from app.gui.panels.memory_shares import Preview
 from app.gui.panels.memory_strip import MemoryStrip
 from app.gui.panels.servers_header import ServersHeader
 from app.gui.widgets.list_view import ListView
-from app.wire.hub import Verdict
+from app.wire.fit import default_context
+from app.wire.hub import Fit, Verdict
 from app.wire.nouns import Model
 from app.wire.plan import StartPlan
 
@@ -19,7 +23,7 @@ _ENDS = (QEvent.Type.Hide, QEvent.Type.Leave)
 
 
 class StartPreview(QObject):
-    """Guesses by the size of the model at once, and corrects itself when the engine has answered.
+    """Shows the fit of a model's row; of a profile first its model's, then the engine's plan.
 
     Listens to the lists of the picker, to Start, and to whoever calls `show_model`.
     """
@@ -52,12 +56,13 @@ class StartPreview(QObject):
         mirror.server_changed.connect(self._plans.clear)
         mirror.profiles_changed.connect(self._plans.clear)
 
-    def watch_models(self, view: ListView, role: int) -> None:
-        """Show what the model in the row under the pointer would take; `role` gives the Model."""
+    def watch_models(self, view: ListView) -> None:
+        """Show what the model in the row under the pointer would take."""
 
         def on_entered(index: QModelIndex) -> None:
-            model = index.data(role)
-            self.show_model(model.id if isinstance(model, Model) else None)
+            model = index.data(Role.MODEL)
+            is_here = isinstance(model, Model)
+            self.show_model(model.id if is_here else None, index.data(Role.FIT))
 
         view.entered.connect(on_entered)
         view.pointer_left.connect(lambda: self.show_model(None))
@@ -70,14 +75,14 @@ class StartPreview(QObject):
         if profile_id is not None and self._strip.preview() and profile_id not in self._plans:
             self._ask.start()
 
-    def show_model(self, model_id: str | None) -> None:
-        """Show what a model would take; None ends it."""
+    def show_model(self, model_id: str | None, found: Fit | None = None) -> None:
+        """Show what a model would take by its fit; None ends it."""
         self._profile_id = None
         self._ask.stop()
         model = None if model_id is None else self._mirror.models.get(model_id)
         preview = None
         if model is not None and not self._runs(model.id):
-            preview = self._guess(model.name, model.size_bytes)
+            preview = _preview_of(model.name, found)
         self._strip.show_preview(preview)
 
     def take_plan(self, plan: StartPlan) -> None:
@@ -98,12 +103,10 @@ class StartPreview(QObject):
             is_too_big = plan.verdict is Verdict.TOO_BIG
             return Preview(profile.name, float(plan.needed_bytes), is_too_big, plan.sentence)
         model = self._mirror.models.get(profile.model)
-        return None if model is None else self._guess(profile.name, model.size_bytes)
-
-    def _guess(self, name: str, size_bytes: int) -> Preview:
-        sample = self._mirror.machine
-        free = 0 if sample is None else sample.memory_total_bytes - sample.memory_used_bytes
-        return Preview(name, float(size_bytes), sample is not None and size_bytes > free)
+        room = room_for(profile.model, self._mirror)
+        if model is None or model.problem or model.shape is None or room is None:
+            return None
+        return _preview_of(profile.name, plan_of(model.shape, room, default_context(model.shape)))
 
     def _runs(self, model_id: str) -> bool:
         servers = self._mirror.servers.values()
@@ -133,3 +136,10 @@ class StartPreview(QObject):
         elif event.type() in _ENDS:
             self.show_profile(None)
         return False
+
+
+def _preview_of(name: str, found: Fit | None) -> Preview | None:
+    if found is None or found.needed_bytes is None:
+        return None
+    is_too_big = found.verdict is Verdict.TOO_BIG
+    return Preview(name, float(found.needed_bytes), is_too_big, found.sentence)
