@@ -154,6 +154,46 @@ def test_picker_remembered_profile_is_chosen_when_it_comes(qtbot: QtBot) -> None
     assert panel.last_profile_id == "later"
 
 
+def test_picker_order_is_that_of_the_users_starts_alone(qtbot: QtBot) -> None:
+    engine = Engine()
+    panel = panel_of(qtbot, engine)
+    picker = panel.header.picker
+    before = [picker.itemText(row) for row in range(picker.count())]
+    # A crash, a request or another window.
+    for state in (ServerState.STARTING, ServerState.BACKING_OFF, ServerState.STARTING):
+        engine.put(server("chat", name="Fast chat", state=state))
+    assert [picker.itemText(row) for row in range(picker.count())] == before
+
+
+def test_picker_search_and_open_list_stay_through_a_thousand_changes(qtbot: QtBot) -> None:
+    engine = Engine()
+    for number in range(500):
+        engine.put(Profile(f"p{number}", f"Profile {number:03}", f"org/model-{number}"))
+    panel = panel_of(qtbot, engine)
+    picker = panel.header.picker
+    type_into_picker(qtbot, panel, "file 4")
+    popup = picker.completer().popup()
+    for _ in range(3):
+        qtbot.keyClick(popup, Qt.Key.Key_Down)
+    chosen, text = popup.currentIndex().data(), picker.lineEdit().text()
+    for number in range(1000):
+        name = f"p{number % 500}"
+        engine.put(server(name, state=ServerState.STARTING if number % 2 else ServerState.READY))
+        if number % 10 == 0:
+            engine.put(Profile(name, f"Profile {number % 500:03}", f"org/other-{number}"))
+            picker.profiles.put_first(name)
+    assert popup.isVisible()
+    assert (popup.currentIndex().data(), picker.lineEdit().text()) == (chosen, text)
+    popup.hide()
+
+    picker.showPopup()
+    under_pointer = [picker.view().model().index(row, 0).data() for row in range(20)]
+    picker.profiles.put_first("p499")
+    assert under_pointer == [picker.view().model().index(row, 0).data() for row in range(20)]
+    picker.hidePopup()
+    assert picker.itemText(0) == "Profile 499"
+
+
 def test_picker_keeps_its_profile_through_other_changes(qtbot: QtBot) -> None:
     engine = Engine()
     panel = panel_of(qtbot, engine)

@@ -84,10 +84,12 @@ def press(starting: Starting, text: str) -> None:
 
 def test_start_that_fits_goes_on_at_once(qtbot: QtBot) -> None:
     starting, session = starting_of(qtbot, Engine())
+    begun: list[object] = []
+    starting.begun.connect(begun.append)
     starting.start("chat")
-    assert session.started == []
+    assert (session.started, begun) == ([], [])
     session.answer(FITS)
-    assert session.started == ["chat"]
+    assert (session.started, begun) == (["chat"], ["chat"])
     assert starting.dialog is None
 
 

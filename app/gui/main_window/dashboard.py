@@ -60,6 +60,8 @@ class Dashboard(QObject):
         panel.run_requested.connect(panel.expect_model)
         panel.run_requested.connect(profiles.run_model)
         panel.start_requested.connect(self.starting.start)
+        # Not by the server's state: a crash, a request or another window starts servers, too.
+        self.starting.begun.connect(panel.header.picker.profiles.put_first)
         self.starting.checking.connect(panel.header.show_checked)
         panel.room_requested.connect(self.starting.make_room)
         panel.python_requested.connect(partial(profiles.edit, field="python"))

@@ -26,6 +26,7 @@ class Starting(QObject):
     """Starts nothing before the arithmetic is there; a second press of Start changes nothing."""
 
     asked = Signal()  # a question is to be seen, which a hidden window would not show
+    begun = Signal(object)  # str, a profile whose start the user wants and that begins now
     checking = Signal(object)  # frozenset[str], profiles whose check takes more than a moment
 
     def __init__(self, session: Session, window: QWidget) -> None:
@@ -106,7 +107,7 @@ class Starting(QObject):
         if plan.verdict is Verdict.TOO_BIG:
             self._ask(plan)
         else:
-            self._session.launch(plan.profile)
+            self._launch(plan.profile)
 
     def _on_no_plan(self, profile_id: str, number: int, error: AppError) -> None:
         if not self._take(profile_id, number):
@@ -117,7 +118,11 @@ class Starting(QObject):
             return
         self.asked.emit()
         if may_start_unchecked(self._window, self._name(profile_id), error.message):
-            self._session.launch(profile_id)
+            self._launch(profile_id)
+
+    def _launch(self, profile_id: str) -> None:
+        self.begun.emit(profile_id)
+        self._session.launch(profile_id)
 
     def _name(self, profile_id: str) -> str:
         profile = self._mirror.profiles.get(profile_id)
@@ -143,7 +148,7 @@ class Starting(QObject):
     def _on_decided(self, plan: StartPlan, decision: Decision) -> None:
         waits = {i for i in plan.stop_first if self._has_process(i)}
         if decision is Decision.ANYWAY or not waits:
-            self._session.launch(plan.profile)
+            self._launch(plan.profile)
             return
         self._queued[plan.profile] = waits
         for server_id in waits:
@@ -162,4 +167,4 @@ class Starting(QObject):
             waits.discard(server_id)
             if not waits:
                 del self._queued[profile_id]
-                self._session.launch(profile_id)
+                self._launch(profile_id)

@@ -35,6 +35,7 @@ class ProfileList(QAbstractListModel):
         self._mirror = mirror
         self._rows: list[Profile] = []
         self._recent: list[str] = []
+        self._is_held = False
         self.refresh()
         mirror.profiles_changed.connect(self.refresh)
 
@@ -53,6 +54,15 @@ class ProfileList(QAbstractListModel):
         if self._recent[:1] != [profile_id]:
             self.set_recent((profile_id, *self._recent))
 
+    def hold(self, *, is_held: bool) -> None:
+        """Keep the rows as they are while a list of them is open; afterwards catch up.
+
+        No row leaves the pointer then, and a completer, which starts anew with every change, keeps
+        its highlight.
+        """
+        self._is_held = is_held
+        self.refresh()
+
     def profile_at(self, row: int) -> Profile | None:
         """Return the profile in a row."""
         return self._rows[row] if 0 <= row < len(self._rows) else None
@@ -62,7 +72,9 @@ class ProfileList(QAbstractListModel):
         return next((n for n, p in enumerate(self._rows) if p.id == profile_id), -1)
 
     def refresh(self) -> None:
-        """Take over what changed in the mirror."""
+        """Take over what changed in the mirror, unless the rows are held."""
+        if self._is_held:
+            return
         place = {profile_id: number for number, profile_id in enumerate(self._recent)}
         wanted = sorted(
             self._mirror.profiles.values(),

@@ -62,6 +62,7 @@ class ProfilePicker(QComboBox):
         self.setCompleter(self._matches)
         # After the completer: the last filter is the first to be asked.
         self._popup.installEventFilter(self)
+        self.view().installEventFilter(self)
         self.setCurrentIndex(-1)
         self._search = QAction(self)
         self._field.addAction(self._search, QLineEdit.ActionPosition.LeadingPosition)
@@ -137,6 +138,8 @@ class ProfilePicker(QComboBox):
 
     @guarded(False)
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.Show, QEvent.Type.Hide):
+            self.profiles.hold(is_held=event.type() is QEvent.Type.Show)
         is_escape = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape
         if is_escape and event.type() is QEvent.Type.KeyPress and self._popup.isVisible():
             self._popup.hide()

@@ -116,7 +116,6 @@ class ServersHeader(QWidget):
         self.notice = FaultNotice(self)
         self._lay_out()
         self.picker.chosen.connect(self.refresh)
-        mirror.server_changed.connect(self._on_server_changed)
         self.picker.submitted.connect(self._on_start)
         self.start_button.clicked.connect(self._on_start)
         self.edit_button.clicked.connect(self._on_edit)
@@ -247,10 +246,6 @@ class ServersHeader(QWidget):
         profile = self.picker.profile()
         if profile is not None and not self.obstacle()[1]:
             self.start_requested.emit(profile.id)
-
-    def _on_server_changed(self, server: Server) -> None:
-        if server.state is ServerState.STARTING:
-            self.picker.profiles.put_first(server.id)
 
     def _on_edit(self) -> None:
         profile = self.picker.profile()
