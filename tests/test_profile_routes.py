@@ -109,7 +109,7 @@ def test_preview_names_the_field_of_every_problem(engine: RunningEngine) -> None
     with engine.api() as api:
         found = api.preview_profile(wrong)
         own = next(p for p in api.profiles() if p.id == "demo")
-        kept = api.preview_profile(ProfileDraft("Demo", "demo", revision=own.revision))
+        kept = api.preview_profile(ProfileDraft("Demo", "demo", revision="old", id=own.id))
     assert [problem.field for problem in found.problems] == ["name", "temp", "model"]
     assert "already a profile" in found.problems[0].message
     assert "--kv-bits=8" in found.command

@@ -137,6 +137,8 @@ class ProfileDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     revision: str = ""
     """For a change: the revision that was edited; empty overwrites whatever is there."""
+    id: str = ""
+    """For a preview: the profile that would be changed; empty for a new one."""
 
 
 class ModelSource(StrEnum):

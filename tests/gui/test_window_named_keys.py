@@ -9,8 +9,8 @@ from pytestqt.qtbot import QtBot
 from window_kit import LEFT, Desk, open_window
 
 from app.gui.dialogs.named_keys import NamedKeysCard, NewKeySheet
+from app.gui.dialogs.question import Question
 from app.gui.dialogs.settings import SettingsDialog
-from app.gui.main_window.questions import Question
 from app.gui.mirror import LinkState
 
 

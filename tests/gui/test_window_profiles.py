@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLineEdit
 from window_kit import START_S, TINY, Desk, open_window, wait_until
 
 from app.gui.dialogs.import_sheet import ImportSheet
 from app.gui.dialogs.profile_form import ProfileForm
+from app.gui.dialogs.question import Question
 from app.gui.dialogs.rename_sheet import RenameSheet
 from app.wire.nouns import ServerState
 
@@ -122,7 +123,68 @@ def test_editor_shows_the_real_command_and_the_real_fit(desk: Desk) -> None:
     desk.until(lambda: form.fit_line.pill.text() == "Fits", START_S)
     form.name_field.setText("demo")
     desk.until(lambda: "already a profile" in form._name_row._error.text())
+    form.name_field.setText("Coding")
     form.reject()
+    assert not desk.has_dialog(ProfileForm)
+    drop(desk, "coding")
+
+
+@pytest.mark.parametrize("choice", ["Keep mine", "Take the file's"])
+def test_hand_edit_while_the_editor_is_open_blames_no_name_and_loses_no_input(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, choice: str
+) -> None:
+    asked: list[str] = []
+
+    def choose(box: Question, *_texts: str, **_options: bool) -> str:
+        asked.append(box.text())
+        return choice
+
+    monkeypatch.setattr(Question, "choose", choose)
+    file = write(desk, "coding", TEXT)
+    desk.choose("Coding")
+    command(desk, "edit_profile")
+    desk.until(lambda: desk.has_dialog(ProfileForm))
+    form = desk.dialog(ProfileForm)
+    revision = desk.mirror.profiles["coding"].revision
+    file.write_text(TEXT.replace("0.5", "0.9").replace("# warm", "# hot"))
+    desk.until(lambda: desk.mirror.profiles["coding"].revision != revision)
+    tokens = form.rows["max_tokens"].control
+    assert isinstance(tokens, QLineEdit)
+    tokens.setText("77")
+    desk.until(lambda: "--max-tokens=77" in form.launch_card.command_view.toPlainText())
+    assert not form._name_row._error.text()
+    form.save_button.click()
+    desk.until(lambda: bool(asked))
+    assert asked == ["Coding was changed elsewhere while you edited it."]
+    if choice == "Keep mine":
+        desk.until(lambda: not desk.has_dialog(ProfileForm))
+        saved = tomllib.loads(file.read_text())
+        assert saved["options"] == {"temp": 0.5, "max_tokens": 77}
+        assert "# hot" in file.read_text()
+    else:
+        desk.until(lambda: desk.dialog(ProfileForm) is not form)
+        assert desk.dialog(ProfileForm).draft().options == {"temp": 0.9}
+        desk.dialog(ProfileForm).reject()
+    drop(desk, "coding")
+
+
+def test_editor_with_input_asks_before_it_closes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = ["", "Discard changes"]
+    monkeypatch.setattr(Question, "choose", lambda *_texts, **_options: answers.pop(0))
+    write(desk, "coding", TEXT)
+    desk.choose("Coding")
+    command(desk, "edit_profile")
+    desk.until(lambda: desk.has_dialog(ProfileForm))
+    form = desk.dialog(ProfileForm)
+    form.name_field.setText("Other")
+    desk.qtbot.keyClick(form, Qt.Key.Key_Escape)
+    assert form.isVisible()
+    assert form.name_field.text() == "Other"
+    desk.qtbot.keyClick(form, Qt.Key.Key_Escape)
+    assert not desk.has_dialog(ProfileForm)
+    assert answers == []
     drop(desk, "coding")
 
 

@@ -281,7 +281,8 @@ class Desk:
             menu.close()
         for dialog in self.window.findChildren(QDialog):
             if dialog.isVisible():
-                dialog.reject()
+                # Not reject: a form asks then whether its input may be lost.
+                dialog.done(0)
         self.window.parts.models_panel.search.clear()
         self.window.parts.notice.hide()
         for server in list(self.mirror.servers.values()):

@@ -26,13 +26,12 @@ def preview(
 ) -> LaunchPreview:
     """Return the command of a draft and its problems. May block for seconds, on another Python.
 
-    existing: all profiles by id; the one of the draft's revision is the one that it changes.
+    existing: all profiles by id.
     """
     runtime = runtimes.get(draft.runtime)
     rows = runtime.info.options if runtime is not None else ()
-    known = list(existing.values())
-    own = next((p for p in known if draft.revision and p.revision == draft.revision), None)
-    others = [profile for profile in known if profile is not own]
+    own = existing.get(draft.id)
+    others = [profile for profile in existing.values() if profile is not own]
     problems = [*_name_problems(draft.name, others)]
     options, bad_options = _checked(draft.options, rows)
     policy, bad_policy = _checked(draft.policy, POLICIES)

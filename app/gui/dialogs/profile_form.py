@@ -20,6 +20,7 @@ from app.gui.dialogs.form_card import FormCard
 from app.gui.dialogs.launch_card import LaunchCard
 from app.gui.dialogs.model_picker import ModelPicker
 from app.gui.dialogs.option_row import OptionRow
+from app.gui.dialogs.question import Question
 from app.gui.dialogs.setting_row import FormRow
 from app.gui.models.profile_list import fault_text
 from app.gui.theme import theme
@@ -92,6 +93,7 @@ class ProfileForm(QDialog):
             self._refuse(profile)
         theme().changed.connect(self._apply_theme)
         self._apply_theme()
+        self._unchanged = self._state()
         self.name_field.setFocus()
 
     def _fit_in(self, parent: QWidget | None) -> None:
@@ -256,6 +258,27 @@ class ProfileForm(QDialog):
         self.save_button.setEnabled(False)
         self.submitted.emit(self.draft())
 
+    def _state(self) -> ProfileDraft | None:
+        """Return what stands in the form, None while a field is wrong."""
+        try:
+            return self.draft()
+        except ValueError:
+            return None
+
+    def may_close(self) -> bool:
+        """Return True when nothing was changed, or the user agrees to lose it."""
+        if not self._page.isEnabled() or self._state() == self._unchanged:
+            return True
+        box = Question(self, self.windowTitle(), "pencil")
+        box.setText(self.tr("Close without saving?"))
+        box.setInformativeText(self.tr("What you have changed here is lost."))
+        return box.ask(self.tr("Discard changes"))
+
+    def reject(self) -> None:
+        """Close the form by Cancel, Esc or its frame, unless the user wants to keep the input."""
+        if self.may_close():
+            super().reject()
+
     def show_field(self, name: str) -> None:
         """Bring the field of an option into sight, with the keyboard in it."""
         if name in self.rows:
@@ -280,6 +303,7 @@ class ProfileForm(QDialog):
             options=read(self._options, self.rows),
             policy=read(self._policy, self.policy_rows),
             revision="" if self._profile is None else self._profile.revision,
+            id="" if self._profile is None else self._profile.id,
         )
 
     def ask(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMainWindow
@@ -12,10 +13,11 @@ from app.gui.dialogs.rename_sheet import RenameSheet
 from app.gui.main_window.form_actions import FormActions
 from app.gui.main_window.offer import Offer
 from app.gui.main_window.profile_transfer import ProfileTransfer
+from app.gui.main_window.questions import keeps_mine
 from app.gui.main_window.session import Session
 from app.gui.models.memory_plan import fit_of
 from app.gui.workers.door import Api
-from app.wire.errors import AppError
+from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import Profile, ProfileDraft
 
 _LONGEST = 70
@@ -194,6 +196,8 @@ class ProfileActions(QObject):
                 AppError(self.tr("There is no engine yet; wait until it has started."))
             )
             return
+        if self.form is not None and not self.form.may_close():
+            return
         self.close_form()
         models = sorted(self._mirror.models.values(), key=lambda m: m.name.casefold())
         fits = {m.id: fit for m in models if (fit := fit_of(m, self._mirror)) is not None}
@@ -208,10 +212,12 @@ class ProfileActions(QObject):
             self.saved.emit(saved)
 
         def complain(error: AppError) -> None:
-            if self.form is form:
-                form.show_error(f"{error.message} {error.hint}".strip())
-            else:
+            if self.form is not form:
                 self.failed.emit(error)
+                return
+            form.show_error(f"{error.message} {error.hint}".strip())
+            if error.code is ErrorCode.STALE_REVISION:
+                self._settle(form, profile, submit)
 
         def submit(draft: ProfileDraft) -> None:
             self._session.call("save-profile", make_call(draft), on_saved, complain)
@@ -220,11 +226,22 @@ class ProfileActions(QObject):
         form.finished.connect(self.close_form)
         form.open()
 
+    def _settle(
+        self, form: ProfileForm, profile: Profile, submit: Callable[[ProfileDraft], None]
+    ) -> None:
+        """Ask whether the form or the file counts, which has changed meanwhile."""
+        mine = keeps_mine(form, profile.name)
+        if mine is True:
+            submit(msgspec.structs.replace(form.draft(), revision=""))
+        elif mine is False:
+            self.close_form()
+            self.edit(profile.id)
+
     def close_form(self, _result: object = None) -> None:
         """Close the form that is open, if there is one."""
         if self.form is not None:
             form, self.form = self.form, None
-            form.close()
+            form.done(ProfileForm.DialogCode.Accepted)
             form.deleteLater()
 
     def _new_policy(self) -> dict[str, bool | int | float | str]:

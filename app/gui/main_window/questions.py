@@ -1,12 +1,9 @@
 """Questions that the window asks before it ends something."""
 
 from PySide6.QtCore import QCoreApplication
-from PySide6.QtWidgets import QCheckBox, QMessageBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QWidget
 
-from app.gui.theme import theme
-from app.gui.widgets import icons
-
-_ICON = 32
+from app.gui.dialogs.question import Question
 
 
 def _tr(text: str) -> str:
@@ -58,6 +55,17 @@ def may_take_over(window: QWidget, servers: list[str]) -> bool:
     return box.ask(_tr("End it and start anew"))
 
 
+def keeps_mine(window: QWidget, name: str) -> bool | None:
+    """Ask whose change of a profile counts: True is the form's, False the file's, None neither."""
+    box = Question(window, _tr("Save profile"), "file-text")
+    box.setText(_tr("{name} was changed elsewhere while you edited it.").format(name=name))
+    box.setInformativeText(
+        _tr("Keep mine saves what stands in the form. Take the file's throws it away.")
+    )
+    mine, theirs = _tr("Keep mine"), _tr("Take the file's")
+    return {mine: True, theirs: False}.get(box.choose(mine, theirs))
+
+
 def may_revoke(window: QWidget, name: str) -> bool:
     """Ask whether an API key may be revoked."""
     box = Question(window, _tr("Revoke key"), "key")
@@ -74,35 +82,6 @@ def may_cancel_download(window: QWidget, name: str, amount: str) -> bool:
         _tr("The {amount} that have come are deleted. Pause keeps them.").format(amount=amount)
     )
     return box.ask(_tr("Delete them"), is_danger=True)
-
-
-class Question(QMessageBox):
-    """A question with one way to agree and Cancel."""
-
-    def __init__(self, window: QWidget, title: str, icon: str) -> None:
-        super().__init__(window)
-        self.setWindowTitle(title)
-        scale = window.devicePixelRatioF()
-        self.setIconPixmap(icons.pixmap(icon, theme().tokens.acc, _ICON, scale))
-
-    def ask(self, agree: str, *, is_default: bool = True, is_danger: bool = False) -> bool:
-        """Show the question and return whether the user agreed. Enter agrees if it is default.
-
-        is_danger: it cannot be undone; Enter never agrees to that.
-        """
-        # Texts of our own: standard buttons bring pictures of another style.
-        button = self.addButton(agree, QMessageBox.ButtonRole.AcceptRole)
-        button.setProperty("kind", "danger" if is_danger else "primary")
-        button.style().unpolish(button)
-        button.style().polish(button)
-        cancel = self.addButton(_tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
-        self.setDefaultButton(button if is_default and not is_danger else cancel)
-        self.setEscapeButton(cancel)
-        if (layout := self.layout()) is not None:
-            layout.setContentsMargins(22, 20, 20, 18)
-        self.exec()
-        self.deleteLater()
-        return self.clickedButton() is button
 
 
 def _names(names: list[str]) -> str:
