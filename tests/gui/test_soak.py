@@ -1,8 +1,16 @@
-"""Half an hour of twenty tiles in fast motion: memory, objects, threads and handles stay flat."""
+"""Half an hour of twenty tiles: memory, objects, threads and handles stay flat.
+
+Once in fast motion, once as it is: a second each, from a real engine through the real feed.
+"""
 
 import gc
+import json
 import os
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -13,13 +21,20 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from shiboken6 import Shiboken
 
+from app.client.api import Api
+from app.gui.mirror import LinkState, Mirror
 from app.gui.panels.servers_panel import ServersPanel
 from app.gui.theme import theme
+from app.gui.workers.connection import Connection
+from app.gui.workers.metrics_feed import MetricsFeed
 from app.wire.nouns import ServerState
 
 TICKS = int(os.environ.get("SOAK_TICKS", "1800"))
 """Samples at 1 Hz: 1,800 are half an hour."""
 TILES = 20
+WARM_S = int(os.environ.get("SOAK_WARM_S", "420"))
+"""Until every series of the mirror is full."""
+LONE_ENGINE = Path(__file__).parents[1] / "benchmarks" / "lone_engine.py"
 _MIB = 2**20
 # Allocators give pages back late: 4 MiB of noise were seen in runs of any length.
 MOST_GROWTH_MIB = 8.0
@@ -85,8 +100,74 @@ def test_half_an_hour_of_twenty_tiles_leaves_no_trace(qtbot: QtBot) -> None:
             gc.collect()
     after = state()
     theme().set_mode("system")
+    check_flat(before, after)
+
+
+def check_flat(before: State, after: State) -> None:
     sys.stdout.write(f"before {before}\nafter  {after}\n")
     assert after.resident_mib - before.resident_mib < MOST_GROWTH_MIB
     assert abs(after.wrappers - before.wrappers) <= 60
     assert after.threads <= before.threads
     assert after.handles <= before.handles
+
+
+@contextmanager
+def engine_of_made_up_servers(seconds: int) -> Iterator[str]:
+    """Run a real engine that publishes figures of twenty servers each second; yield its address."""
+    process = subprocess.Popen(
+        [sys.executable, LONE_ENGINE, str(TILES), str(seconds), "1"],
+        text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        url = json.loads(process.stdout.readline())["url"]
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        yield url
+    finally:
+        # A publication that is under way would go on to its end.
+        process.terminate()
+        process.stdin.close()
+        process.stdout.close()
+        process.wait(30)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.usefixtures("home")
+def test_half_an_hour_in_real_time_from_an_engine_leaves_no_trace(qtbot: QtBot) -> None:
+    seen: list[int] = [0]
+
+    def count(_samples: object) -> None:
+        seen[0] += 1
+
+    def watch(seconds: int) -> None:
+        """Let the window live until so many samples more have come."""
+        wanted = seen[0] + seconds
+        qtbot.waitUntil(lambda: seen[0] >= wanted, timeout=seconds * 2000 + 30_000)
+
+    with engine_of_made_up_servers(WARM_S + TICKS + 600) as url:
+        with Api(url) as api:
+            connection = Connection(url, None, api.engine())
+        mirror = Mirror()
+        panel = ServersPanel(mirror)
+        qtbot.addWidget(panel)
+        panel.resize(900, 820)
+        panel.enable_plots()
+        panel.show()
+        mirror.set_link(LinkState.LIVE)
+        mirror.sampled.connect(count)
+        feed = MetricsFeed(connection)
+        feed.received.connect(mirror.apply)
+        feed.start()
+        try:
+            watch(WARM_S)
+            assert len(panel.grid.tiles) == TILES
+            before = state()
+            watch(TICKS)
+            after = state()
+        finally:
+            feed.stop()
+            assert feed.wait(10_000)
+    check_flat(before, after)
