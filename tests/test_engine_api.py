@@ -11,6 +11,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,13 +46,14 @@ from app.wire.events import (
     Heartbeat,
     Removed,
     Samples,
+    SampleValues,
     Snapshot,
     Upsert,
     decode_event,
     decode_item,
 )
 from app.wire.metrics import METRIC_NAMES
-from app.wire.nouns import EngineInfo, Machine, Profile, Server, ServerState
+from app.wire.nouns import EngineInfo, Machine, Profile, ProfileDraft, Server, ServerState
 from app.wire.routes import ROUTES
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is refused without a key
@@ -696,3 +698,26 @@ def test_bugfix_05_engine_writes_one_line_to_standard_output(homes: Path) -> Non
         assert one.process.stdout is not None
         assert os.read(one.process.stdout.fileno(), 100) == b""
         assert " DEBUG " not in one.log
+
+
+def test_request_that_waits_for_its_server_counts_as_open(engine: RunningEngine) -> None:
+    with engine.api() as api:
+        policy = {"start_on_request": True}
+        made = api.create_profile(ProfileDraft("Sleepy", "demo", policy=policy))
+        with ThreadPoolExecutor(1) as pool:
+            events = api.events()
+            answer = pool.submit(engine.complete, model="Sleepy")
+            seen: list[SampleValues] = []
+            for event in events:
+                if isinstance(event, Samples) and made.id in event.values:
+                    seen.append(event.values[made.id])
+                if answer.done() and seen and not seen[-1]["requests_waiting"]:
+                    break
+            events.close()
+        assert answer.result().status == 200
+        assert any(figures["requests_waiting"] for figures in seen)
+        for figures in seen:
+            assert (figures["requests_open"] or 0) >= (figures["requests_waiting"] or 0)
+        engine.stop_server(made.id)
+        api.remove_server(made.id)
+        api.delete_profile(made.id)
