@@ -341,6 +341,15 @@ def test_tile_pressed_stop_waits_for_the_engine_and_focus_stays_in_the_tile(qtbo
     assert (stop.text(), stop.isEnabled(), stop.hasFocus()) == ("Start", True, True)
 
 
+def test_tile_whose_stop_was_refused_takes_presses_at_once(qtbot: QtBot) -> None:
+    panel = panel_of(qtbot, Engine(server()))
+    stop = button(tile_of(panel), "Stop")
+    qtbot.mouseClick(stop, LEFT)
+    assert not stop.isEnabled()
+    panel.release("coding")
+    assert stop.isEnabled()
+
+
 def test_tile_pressed_stop_that_changes_nothing_can_be_pressed_again(qtbot: QtBot) -> None:
     panel = panel_of(qtbot, Engine(server()))
     tile = tile_of(panel)

@@ -8,7 +8,7 @@ import pytest
 from panel_kit import CODER, FIGURES, GIB, LEFT, LLAMA, Engine, panel_of, server
 from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPointF, Qt
 from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.dialogs.start_plan import StartPlanDialog
@@ -54,7 +54,7 @@ class FakeSession:
         self.started: list[str] = []
         self.stopped: list[str] = []
         self.answer: Callable[[StartPlan], object] = lambda _plan: None
-        self.failed = Heard()
+        self.failed, self.refused = Heard(), Heard()
         self.refuse: Callable[[AppError], object] = lambda _error: None
 
     def call(self, _name: str, _work: Any, on_success: Any, on_failure: Any = None) -> None:
@@ -194,6 +194,8 @@ def test_start_beyond_the_limit_can_be_forced_or_given_up(
     starting, session = starting_of(qtbot, Engine(server()))
     starting.start("chat")
     session.answer(TOO_BIG)
+    # Its tile takes presses again, whatever the answer will be.
+    assert session.refused.heard == ["chat"]
     press(starting, text)
     assert session.started == started
     assert session.stopped == []
@@ -392,3 +394,25 @@ def test_good_news_goes_by_itself_and_trouble_stays(qtbot: QtBot) -> None:
     bar.show_notice("Deleted", is_bad=False, action_text="Undo", action=lambda: None)
     assert not bar._life.isActive()
     assert bar.offers_action
+
+
+def test_second_trouble_waits_until_the_first_was_read(qtbot: QtBot) -> None:
+    _, bar = floating(qtbot)
+    bar.show_notice("The disk is full.")
+    bar.show_notice("The port is taken.")
+    bar.show_notice("The port is taken.")
+    assert bar.text == "The disk is full."
+    assert any(label.text() == "1 more" for label in bar.findChildren(QLabel) if label.isVisible())
+    bar.show_notice("Copied", is_bad=False)
+    assert bar.text == "Copied"
+    shown: list[str] = []
+    while bar.text:
+        shown.append(bar.text)
+        bar.findChildren(QPushButton)[-1].click()
+    assert shown == ["Copied", "The disk is full.", "The port is taken."]
+    bar.show_notice("The disk is full.")
+    bar.show_notice("The port is taken.")
+    bar.clear()
+    assert bar.text == ""
+    bar.show_notice("Copied", is_bad=False)
+    assert bar.text == "Copied"

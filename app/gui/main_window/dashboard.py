@@ -60,6 +60,7 @@ class Dashboard(QObject):
         panel.run_requested.connect(panel.expect_model)
         panel.run_requested.connect(profiles.run_model)
         panel.start_requested.connect(self.starting.start)
+        session.refused.connect(panel.release)
         # Not by the server's state: a crash, a request or another window starts servers, too.
         self.starting.begun.connect(panel.header.picker.profiles.put_first)
         self.starting.checking.connect(panel.header.show_checked)

@@ -144,7 +144,7 @@ class Parts(QObject):
         servers.stop_requested.connect(self.session.stop)
         servers.kill_requested.connect(self.session.kill)
         servers.restart_requested.connect(self.session.restart)
-        servers.remove_requested.connect(self._remove_server)
+        servers.remove_requested.connect(self.session.remove)
         servers.inspect_requested.connect(self.inspecting.show_server)
         servers.model_requested.connect(self.inspecting.show_model)
         servers.board.density_changed.connect(self._refresh_commands)
@@ -204,7 +204,7 @@ class Parts(QObject):
             "restart": self.session.restart,
             "stop": self.session.stop,
             "log": self.inspecting.show_log,
-            "remove": self._remove_server,
+            "remove": self.session.remove,
         }
         on_profile = self.profiles.profile_commands()
         if command_id in on_server:
@@ -265,7 +265,7 @@ class Parts(QObject):
             self.inspecting.show_server(selected)
 
     def _on_connected(self, connection: Connection) -> None:
-        self.notice.hide()
+        self.notice.clear()
         place = self.mirror.place
         title = self.tr("{} (remote)").format(place) if place else ""
         self._window.setWindowTitle(title or "MLX Model Manager")
@@ -276,7 +276,7 @@ class Parts(QObject):
     def _on_launched(self, launched: Launched) -> None:
         # What was wrong before is over; good news stays. A failed start is told by its tile.
         if launched.server.failure is None and self.notice.is_bad:
-            self.notice.hide()
+            self.notice.clear()
 
     def _on_failed(self, error: AppError) -> None:
         if not self.connecting.show_error(error):
@@ -294,9 +294,6 @@ class Parts(QObject):
 
     def _on_new_profile(self, _nothing: object = None) -> None:
         self.profiles.create()
-
-    def _remove_server(self, server_id: str) -> None:
-        self.session.call("remove", lambda api: api.remove_server(server_id))
 
     def _stop_foreign(self, server: ForeignServer) -> None:
         self.session.call("stop-foreign", lambda api: api.stop_foreign(server.id))

@@ -47,7 +47,7 @@ class Recovery(QObject):
                 also=others[-1] if others else None,
             )
         elif state is LinkState.LIVE and self._notice.offers_action:
-            self._notice.hide()
+            self._notice.dismiss()
 
     def _ways(self) -> list[Way]:
         """Return what helps now, the best first."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -35,6 +36,7 @@ class Session(QObject):
     """Connects the mirror to an engine and turns the user's wishes into calls."""
 
     failed = Signal(object)  # AppError: for the user, something did not work
+    refused = Signal(object)  # str: the id of a server with which nothing happens for now
     key_wanted = Signal(object)  # KeyWanted
     connected = Signal(object)  # Connection
     launched = Signal(object)  # Launched
@@ -186,14 +188,26 @@ class Session(QObject):
 
     def kill(self, server_id: str) -> None:
         """Kill a server that takes long to stop, on the user's word."""
-        self.call("kill", lambda api: api.stop_server(server_id, force=True))
+        self._wish("kill", server_id, lambda api: api.stop_server(server_id, force=True))
 
     def stop(self, server_id: str) -> None:
         """Stop a server, or give up its start."""
         launcher = self._launchers.get(server_id)
         if launcher is not None:
             launcher.cancel()
-        self.call("stop", lambda api: api.stop_server(server_id))
+        self._wish("stop", server_id, lambda api: api.stop_server(server_id))
+
+    def remove(self, server_id: str) -> None:
+        """Take away the tile of a server that does not run."""
+        self._wish("remove", server_id, lambda api: api.remove_server(server_id))
+
+    def _wish(self, name: str, server_id: str, work: Callable[[Api], object]) -> None:
+        self.call(name, work, None, partial(self._on_refused, server_id))
+
+    def _on_refused(self, server_id: str, error: AppError) -> None:
+        self.refused.emit(server_id)
+        if not self._is_ending:
+            self.failed.emit(error)
 
     def call(
         self,
@@ -234,24 +248,20 @@ class Session(QObject):
 
     def _launch(self, profile_id: str, *, restart: bool) -> None:
         if self.connection is None:
-            self.failed.emit(self._no_engine())
+            self._on_refused(profile_id, self._no_engine())
             return
         if profile_id in self._launchers:
             return
         launcher = ServerLauncher(self.connection, profile_id, restart=restart)
         self._launchers[profile_id] = launcher
         launcher.succeeded.connect(self._on_launched)
-        launcher.failed.connect(self._on_launch_failed)
+        launcher.failed.connect(partial(self._on_refused, profile_id))
         launcher.finished.connect(self._forget_launchers)
         self.crew.start(launcher)
 
     def _on_launched(self, launched: Launched) -> None:
         if launched.outcome is not Outcome.CANCELLED:
             self.launched.emit(launched)
-
-    def _on_launch_failed(self, error: AppError) -> None:
-        if not self._is_ending:
-            self.failed.emit(error)
 
     def _no_engine(self) -> AppError:
         sentence = self.tr("There is no engine yet; wait until it has started.")

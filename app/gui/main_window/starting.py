@@ -112,6 +112,7 @@ class Starting(QObject):
     def _on_no_plan(self, profile_id: str, number: int, error: AppError) -> None:
         if not self._take(profile_id, number):
             return
+        self._session.refused.emit(profile_id)
         if error.code is not ErrorCode.INTERNAL:
             # No engine, or no such profile: a start would say the same.
             self._session.failed.emit(error)
@@ -129,6 +130,8 @@ class Starting(QObject):
         return profile_id if profile is None else profile.name
 
     def _ask(self, plan: StartPlan) -> None:
+        # Whatever the answer is, no button waits for it.
+        self._session.refused.emit(plan.profile)
         if self.dialog is not None:
             self._later.append(plan.profile)
             return

@@ -178,6 +178,11 @@ class ServersPanel(QWidget):
         """Draw sparklines from now on. Call it once pyqtgraph was imported."""
         self.board.enable_plots()
 
+    def release(self, server_id: str) -> None:
+        """Let the buttons of a server take presses again: what was asked for does not happen."""
+        if (item := self.tile(server_id)) is not None:
+            item.release()
+
     def tell_copied(self, server_id: str) -> None:
         """Say at a tile, for a moment, that its address was copied."""
         if (item := self.tile(server_id)) is not None:

@@ -25,7 +25,7 @@ HALO = 3
 _RADIUS = 10
 _ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _PENDING_S = 8.0
-"""A press that changed nothing for so long has failed; a notice of the window says why."""
+"""A press that changed nothing for so long is over, whatever became of it."""
 _HARMLESS = frozenset(
     {
         TileAction.LOG, TileAction.COPY_URL, TileAction.TRY, TileAction.INSPECT,
@@ -119,6 +119,10 @@ class ServerItem(QWidget):
             self._is_live = is_live
             self._settle_press()
             self.apply_theme()
+
+    def release(self) -> None:
+        """Take presses again: what the last one asked for does not happen."""
+        self._settle_press()
 
     def _settle_press(self) -> None:
         self._pending_until = 0.0

@@ -1,6 +1,8 @@
 """A card that floats over the content, says one thing and offers an action or two."""
 
+from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QPen
@@ -18,12 +20,24 @@ _SHADE = 6
 """Room around the card for its shadow; a part of the widget."""
 _LIFE_MS = 8_000
 """How long good news without an action stays; it is read in three seconds."""
+_MOST_WAITING = 8
+
+
+class _Notice(NamedTuple):
+    """One thing to say, and what can be done about it."""
+
+    text: str
+    is_bad: bool = True
+    action_text: str = ""
+    action: Callable[[], None] | None = None
+    also: tuple[str, Callable[[], None]] | None = None
 
 
 class NoticeBar(QFrame):
-    """Hidden until `show_notice`; a newer notice replaces an older one. It moves no other widget.
+    """Hidden until `show_notice`. It moves no other widget.
 
-    Trouble and offers stay until they are closed; other news goes by itself.
+    Trouble and offers stay until they are closed; other news goes by itself. Trouble waits in line
+    and is seen until it is closed; news and offers replace each other.
     """
 
     gone = Signal()
@@ -31,10 +45,11 @@ class NoticeBar(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._is_bad = True
         self._host: QWidget | None = None
         self._foot: QWidget | None = None
-        self._action: Callable[[], None] | None = None
+        self._shown = _Notice("")
+        self._later: deque[_Notice] = deque(maxlen=_MOST_WAITING)
+        """Trouble that is shown when what is shown now has been closed."""
         self._icon = QLabel()
         self._text = QLabel()
         self._text.setWordWrap(True)
@@ -42,14 +57,15 @@ class NoticeBar(QFrame):
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._button = QPushButton()
         self._button.clicked.connect(self._on_action)
-        self._also: Callable[[], None] | None = None
         self._second = QPushButton()
         self._second.clicked.connect(self._on_second)
         self._close = QPushButton()
         self._close.setProperty("kind", "flat")
         self._close.setToolTip(self.tr("Dismiss"))
         self._close.setAccessibleName(self.tr("Dismiss this notice"))
-        self._close.clicked.connect(self.hide)
+        self._close.clicked.connect(self.dismiss)
+        self._more = QLabel()
+        self._more.setObjectName("settingHelp")
         self._life = QTimer(self)
         self._life.setSingleShot(True)
         self._life.setInterval(_LIFE_MS)
@@ -57,7 +73,14 @@ class NoticeBar(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(14 + _SHADE, 8 + _SHADE, 8 + _SHADE, 8 + _SHADE)
         layout.setSpacing(10)
-        for widget in (self._icon, self._text, self._button, self._second, self._close):
+        for widget in (
+            self._icon,
+            self._text,
+            self._more,
+            self._button,
+            self._second,
+            self._close,
+        ):
             layout.addWidget(widget)
         theme().changed.connect(self._restyle)
         self._restyle()
@@ -79,12 +102,12 @@ class NoticeBar(QFrame):
     @property
     def is_bad(self) -> bool:
         """True while it tells of trouble."""
-        return self._is_bad and not self.isHidden()
+        return self._shown.is_bad and not self.isHidden()
 
     @property
     def offers_action(self) -> bool:
         """True while it shows a button."""
-        return self._action is not None and not self.isHidden()
+        return self._shown.action is not None and not self.isHidden()
 
     def show_notice(
         self,
@@ -96,29 +119,58 @@ class NoticeBar(QFrame):
         also: tuple[str, Callable[[], None]] | None = None,
     ) -> None:
         """Show a sentence, and a button or two when there is something to do about it."""
-        self._is_bad = is_bad
-        self._action = action
-        self._text.setText(text)
-        self._button.setText(action_text)
-        self._button.setVisible(action is not None)
-        second_text, self._also = also or ("", None)
+        new = _Notice(text, is_bad, action_text, action, also)
+        shown = self._shown
+        if not self.isHidden() and shown.is_bad and shown.action is None and shown.text != text:
+            if is_bad and action is None:
+                if new not in self._later:
+                    self._later.append(new)
+                self._tell_more()
+                return
+            self._later.appendleft(shown)
+        self._show(new)
+
+    def dismiss(self) -> None:
+        """Close what is shown; trouble that waits comes next."""
+        if self._later:
+            self._show(self._later.popleft())
+        else:
+            self.hide()
+
+    def clear(self) -> None:
+        """Forget everything that was said: it is over."""
+        self._later.clear()
+        self.hide()
+
+    def _show(self, notice: "_Notice") -> None:
+        self._shown = notice
+        self._text.setText(notice.text)
+        self._button.setText(notice.action_text)
+        self._button.setVisible(notice.action is not None)
+        second_text = "" if notice.also is None else notice.also[0]
         self._second.setText(second_text)
-        self._second.setVisible(also is not None)
+        self._second.setVisible(notice.also is not None)
         self._restyle()
-        self.setAccessibleName(text)
-        self._place()
+        self.setAccessibleName(notice.text)
+        self._tell_more()
         self.show()
         self.raise_()
-        if is_bad or action is not None:
+        if notice.is_bad or notice.action is not None:
             self._life.stop()
         else:
             self._life.start()
+
+    def _tell_more(self) -> None:
+        count = len(self._later)
+        self._more.setText(self.tr("{count} more").format(count=count))
+        self._more.setVisible(count > 0)
+        self._place()
 
     def _on_read(self) -> None:
         if self.underMouse():
             self._life.start()
         else:
-            self.hide()
+            self.dismiss()
 
     def _place(self) -> None:
         if self._host is None:
@@ -137,8 +189,9 @@ class NoticeBar(QFrame):
     def _line_width(self) -> int:
         """Return the width at which the text stands in one line."""
         text = self._text.fontMetrics().horizontalAdvance(self._text.text()) + 12
-        button = self._button.sizeHint().width() + 10 if self._action is not None else 0
-        button += self._second.sizeHint().width() + 10 if self._also is not None else 0
+        button = self._button.sizeHint().width() + 10 if self._shown.action is not None else 0
+        button += self._more.sizeHint().width() + 10 if self._later else 0
+        button += self._second.sizeHint().width() + 10 if self._shown.also is not None else 0
         return 14 + 16 + 10 + text + button + 10 + self._close.sizeHint().width() + 8
 
     @guarded(False)
@@ -162,9 +215,9 @@ class NoticeBar(QFrame):
             painter.drawRoundedRect(around, _RADIUS + spread, _RADIUS + spread)
         painter.setBrush(t.color("card"))
         painter.drawRoundedRect(card, _RADIUS, _RADIUS)
-        ink = QColor(t.color("bad" if self._is_bad else "line2"))
-        ink.setAlphaF(0.6 if self._is_bad else 1.0)
-        painter.setBrush(t.color("bads") if self._is_bad else t.color("card"))
+        ink = QColor(t.color("bad" if self._shown.is_bad else "line2"))
+        ink.setAlphaF(0.6 if self._shown.is_bad else 1.0)
+        painter.setBrush(t.color("bads") if self._shown.is_bad else t.color("card"))
         painter.setPen(QPen(ink, 1))
         painter.drawRoundedRect(card.adjusted(0.5, 0.5, -0.5, -0.5), _RADIUS, _RADIUS)
 
@@ -175,18 +228,20 @@ class NoticeBar(QFrame):
             self.gone.emit()
 
     def _restyle(self) -> None:
-        colour = theme().color("bad" if self._is_bad else "acc")
-        name = "triangle-alert" if self._is_bad else "info"
+        colour = theme().color("bad" if self._shown.is_bad else "acc")
+        name = "triangle-alert" if self._shown.is_bad else "info"
         self._icon.setPixmap(icons.pixmap(name, colour.name(), 16, self.devicePixelRatioF()))
         self._close.setIcon(icons.icon("x", theme().color("tx2")))
         self.update()
 
     def _on_action(self) -> None:
-        self.hide()
-        if self._action is not None:
-            self._action()
+        action = self._shown.action
+        self.dismiss()
+        if action is not None:
+            action()
 
     def _on_second(self) -> None:
-        self.hide()
-        if self._also is not None:
-            self._also()
+        also = self._shown.also
+        self.dismiss()
+        if also is not None:
+            also[1]()
