@@ -58,7 +58,7 @@ clients: ## Download Aider and OpenAI's package for Node, and run them against a
 
 bench: ## Run the measurements
 	$(BOOTSTRAP)
-	@$(PYTEST) -m benchmark -s $(ARGS)
+	@$(PYTEST) -o faulthandler_timeout=0 -m benchmark -s $(ARGS)
 
 soak: ## Run the long tests
 	$(BOOTSTRAP)

@@ -21,7 +21,7 @@ import pytest
 from faults import figures
 from gateway_ways import MAKERS, Way, gateway_memory_mib
 from measure import DRIVERS, Figure, machine, middle, quantile, report
-from quiet import FOREIGN_CORES, Rounds
+from quiet import Rounds, told
 from streams import Heard, ask, in_turn, open_stream, side_by_side
 from test_engine_cost import program
 
@@ -42,9 +42,14 @@ def _one(way: Way) -> Coroutine[Any, Any, Heard]:
     return in_turn(way.port, ask(4, 1000), max(5, round(100 * way.share)))
 
 
-def _many(clients: int, chunks: int, per_second: int, way: Way) -> Coroutine[Any, Any, Heard]:
-    request = ask(chunks, per_second)
-    return side_by_side(way.port, request, clients=clients, times=2, spread_s=0.2)
+def _many(clients: int, way: Way) -> Coroutine[Any, Any, Heard]:
+    return side_by_side(way.port, ask(6, 25), clients=clients, times=2, spread_s=0.2)
+
+
+def _long(way: Way) -> Coroutine[Any, Any, Heard]:
+    # So many events that the requests hardly count.
+    request = ask(100 if way.share == 1 else 20, 25)
+    return side_by_side(way.port, request, clients=64, times=1, spread_s=0.2)
 
 
 def _flood(way: Way) -> Coroutine[Any, Any, Heard]:
@@ -54,10 +59,9 @@ def _flood(way: Way) -> Coroutine[Any, Any, Heard]:
 
 LOADS: dict[str, Load] = {
     "1": _one,
-    "16": partial(_many, 16, 6, 25),
-    "64": partial(_many, 64, 6, 25),
-    # Long streams, so that the events count and the requests hardly do.
-    "events": partial(_many, 64, 50, 50),
+    "16": partial(_many, 16),
+    "64": partial(_many, 64),
+    "events": _long,
     "flood": _flood,
 }
 
@@ -83,6 +87,7 @@ class Result:
     held_kb: dict[str, float] = field(default_factory=dict[str, float])
     hang_up_ms: dict[str, float | None] = field(default_factory=dict[str, float | None])
     missing: list[str] = field(default_factory=list[str])
+    foreign: list[float] = field(default_factory=list[float])
     dropped: int = 0
     engine_mib: float = 0.0
 
@@ -125,12 +130,13 @@ def measure(ways: list[Way], load: Load, result: Result, name: str) -> None:
             for way_name, run in runs.items():
                 found[way_name].append(run)
     result.dropped += rounds.dropped
+    result.foreign += rounds.foreign
 
 
 def held_kb(way: Way) -> float:
     """Return the memory that each of many open streams takes, in KB."""
     # What the first requests leave behind is no stream's.
-    asyncio.run(_many(32, 6, 25, way))
+    asyncio.run(_many(32, way))
     before = way.held_bytes()
     links = [open_stream(way.port, 1000, 1) for _ in range(OPEN_STREAMS)]
     held = (way.held_bytes() - before) / OPEN_STREAMS / 1024
@@ -190,6 +196,10 @@ def judge(result: Result) -> None:
                 Figure(f"{way}, adds to {load} p50", middle(result.added(load, way)), "us"),
                 Figure(f"{way}, p99 at {load}", quantile(result.firsts(load, way), 0.99), "us"),
             ]
+        if way != "direct":
+            heard.append(Figure(f"{way}, CPU an event", result.cpu_us(way), "us"))
+            least = min(run.cpu_us for run in result.runs["events"][way])
+            heard.append(Figure(f"{way}, CPU an event, least", least, "us"))
         report(f"way of {way}", heard)
     figures_of_ours = [
         Figure(f"added at {load}, gateway by nginx", result.times_nginx(load, "gateway"), "x",
@@ -205,7 +215,7 @@ def judge(result: Result) -> None:
             Figure("added to the engine", result.engine_mib, "MiB", 20.0),
             Figure("hang-up to server p50", result.hang_up_ms["gateway"] or 1e9, "ms", 4.0),
         ],
-        f"{result.dropped} rounds dropped",
+        told(result.foreign, result.dropped),
     )
 
 
@@ -221,8 +231,7 @@ def write(result: Result) -> None:
         f"To the first event the gateway adds {ratios} times what nginx adds, and an event costs "
         f"{result.cpu_times_nginx('gateway'):.2f} times as much CPU as with nginx (medians of "
         f"ratios of the same round). It adds {result.engine_mib:.1f} MiB to the engine. "
-        f"{len(LOADS) * ROUNDS} rounds counted; {result.dropped} more were dropped, in which other "
-        f"programs used more than {FOREIGN_CORES} of a core. Measured on {machine()}."
+        f"{told(result.foreign, result.dropped)} Measured on {machine()}."
     )
     lines += ["", said]
     if result.missing:
