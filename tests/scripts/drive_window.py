@@ -1,6 +1,7 @@
 """Drives the real window on a screen of its own with keys and a mouse, and takes pictures.
 
-Needs Xvfb, openbox, xdotool and maim. Usage: drive_window.py FOLDER [--only NAME ...]
+Needs Xvfb, openbox, xdotool and maim; with trayer also the tray is shown.
+Usage: drive_window.py FOLDER [--only NAME ...]
 """
 
 import argparse
@@ -134,8 +135,16 @@ class Screen:
             ["openbox"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
+        self._tray = None
+        if shutil.which("trayer"):
+            command = ["trayer", "--edge", "bottom", "--align", "right", "--widthtype", "request"]
+            self._tray = subprocess.Popen(
+                [*command, "--height", str(24 * look.scale)],
+                env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+
     def end(self) -> None:
-        for process in (self._manager, self._server):
+        for process in filter(None, (self._tray, self._manager, self._server)):
             process.terminate()
             process.wait(10)
 
@@ -223,8 +232,16 @@ class App:
 
     def servers(self) -> dict[str, str]:
         """Return profile id to state."""
+        return {server["id"]: server["state"] for server in self._ask_servers()}
+
+    def kill_server(self, server_id: str) -> None:
+        """Let a server crash."""
+        (pid,) = (s["pid"] for s in self._ask_servers() if s["id"] == server_id)
+        os.kill(pid, signal.SIGKILL)
+
+    def _ask_servers(self) -> list[dict[str, Any]]:
         answer = httpx.get(f"{self.address()['url']}/api/servers", timeout=10, trust_env=False)
-        return {server["id"]: server["state"] for server in answer.raise_for_status().json()}
+        return answer.raise_for_status().json()
 
     def wait_state(self, server_id: str, *states: str) -> None:
         until(lambda: self.servers().get(server_id) in states, f"{server_id} is not {states}")
@@ -262,6 +279,8 @@ def tour(app: App) -> None:
     app.picture("empty")
     show_picker(app)
     show_servers(app)
+    if shutil.which("trayer"):
+        show_tray(app)
     show_models(app)
     show_dialogs(app)
     show_endings(app)
@@ -319,6 +338,21 @@ def show_servers(app: App) -> None:
     app.keys("Escape")
 
 
+def show_tray(app: App) -> None:
+    tray = app.wait_window("^panel$")
+    app.tool("mousemove", "--window", tray, "12", "12")
+    app.tool("click", "3")
+    time.sleep(0.6)
+    app.picture("tray-menu")
+    app.keys("Escape")
+    app.tool("windowminimize", "--sync", app.window)
+    app.kill_server("copy4")
+    app.wait_state("copy4", "failed")
+    time.sleep(1.0)
+    app.picture("tray-notification")
+    app.tool("windowactivate", "--sync", app.window)
+
+
 def show_models(app: App) -> None:
     app.keys("ctrl+f")
     app.write("qwen")
@@ -371,7 +405,8 @@ def show_dialogs(app: App) -> None:
     time.sleep(1.0)
     app.picture("connect-failed")
     with keyed_engine() as url:
-        app.keys("shift+Tab", "ctrl+a")
+        # The dialog gives the address back, chosen to be typed anew.
+        app.keys("ctrl+a")
         app.write(url)
         app.keys("Return")
         app.wait_window("^API key$")
