@@ -51,6 +51,12 @@ def test_menu_names_servers_profiles_and_ways_out(qtbot: QtBot) -> None:
     ]
 
 
+def test_menu_shows_no_last_speed_of_a_server_that_stopped() -> None:
+    assert menu_bar.title(server(), 21.4, is_live=True).endswith("21.4 tok/s")
+    stopped = server(state=ServerState.STOPPED)
+    assert "tok/s" not in menu_bar.title(stopped, 21.4, is_live=True)
+
+
 def test_menu_counts_servers_that_failed_apart(qtbot: QtBot) -> None:
     engine = Engine(server(), server("fast", state=ServerState.FAILED))
     extra = extra_of(engine)

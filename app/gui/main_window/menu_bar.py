@@ -246,7 +246,7 @@ def title(server: Server, tokens_per_s: float | None, *, is_live: bool) -> str:
     """Return name, state and speed of a server in one line."""
     # Any speed at all is work; the open requests are not needed to say so.
     parts = [server.name, status(server, tokens_per_s, is_live=is_live).word]
-    if is_live and tokens_per_s:
+    if is_live and tokens_per_s and server.state.serves:
         parts.append(" ".join(fmt.rate(tokens_per_s)))
     elif is_live and server.state is ServerState.STARTING and server.progress is not None:
         parts.append(f"{server.progress:.0%}")
