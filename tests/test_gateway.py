@@ -213,6 +213,7 @@ def test_request_is_built_anew_for_the_server() -> None:
         async with house(policy=KEYED) as h:
             body = {
                 **STREAM,
+                "prompt": "Hi",
                 "model": "org/model",
                 "adapters": "/secret/path",
                 "draft_model": "org/draft",
@@ -478,7 +479,8 @@ def test_key_prompt_and_answer_are_never_logged(caplog: pytest.LogCaptureFixture
         await call.send(SSE_HEAD + event("secret answer"))
 
     async def test() -> None:
-        body = {**STREAM, "messages": [{"role": "user", "content": "secret prompt"}]}
+        messages = [{"role": "user", "content": "secret prompt"}]
+        body = {**STREAM, "messages": messages, "prompt": "secret prompt"}
         async with house(policy=KEYED) as h:
             await h.ask(post(body, BEARER))
             await h.ask(post(body, "Authorization: Bearer presented-77"))

@@ -120,7 +120,7 @@ def test_large_body_is_checked_as_it_comes_and_not_at_its_end() -> None:
             reader.take_head()
         body = reader.take_body()
         if body is not None:
-            completion, _ = read_completion(body)
+            completion, _ = read_completion(body, is_chat=True)
             assert completion.is_stream
         steps.append(time.thread_time() - began)
     assert body is not None

@@ -32,6 +32,7 @@ from hostile_kit import CHUNKED, CHUNKS, LENGTH, MALFORMED, PLAIN, START, raw
 
 from app.gateway import Served, connection
 from app.gateway.shared import Limits
+from app.wire.requests import ErrorKind
 
 
 @pytest.mark.parametrize("request_bytes", MALFORMED.values(), ids=MALFORMED.keys())
@@ -139,6 +140,97 @@ def test_body_above_the_limit_is_refused(request_bytes: bytes) -> None:
             answer = await h.ask(request_bytes)
             assert answer.status == 413
             assert answer.headers["connection"] == "close"
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json", 200),
+        ("Application/JSON; charset=utf-8", 200),
+        ("application/x-www-form-urlencoded", 200),
+        (None, 200),
+        ("text/plain", 415),
+        ("multipart/form-data; boundary=a", 415),
+        ("application/jsonp", 415),
+    ],
+)
+def test_body_that_calls_itself_something_else_than_json_is_refused(
+    kind: str | None, status: int
+) -> None:
+    async def test() -> None:
+        async with house() as h:
+            field = b"Content-Type: application/json\r\n"
+            named = b"" if kind is None else f"Content-Type: {kind}\r\n".encode()
+            head, body = post(ASK).replace(field, named).split(b"\r\n\r\n")
+            client = await h.connect()
+            # Refused by its head: nobody sends a body in vain.
+            await client.send(head + b"\r\n\r\n")
+            if status == 200:
+                await client.send(body)
+            answer = await client.read()
+            assert answer.status == status
+            assert len(h.server.calls) == (status == 200)
+            if status == 415:
+                assert answer.error["type"] == "invalid_request_error"
+                assert "application/json" in answer.error["message"]
+                assert h.gateway.ledger.last(1)[0].kind is ErrorKind.BAD_REQUEST
+            else:
+                assert h.server.calls[0].headers["content-type"] == "application/json"
+
+    run(test())
+
+
+CALL = {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}
+PARTS = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "data:"}}]
+
+
+@pytest.mark.parametrize(
+    ("messages", "is_right"),
+    [
+        ([{"role": "user", "content": PARTS}], True),
+        ([{"role": "system", "content": None}, CALL, {"role": "tool", "content": "1"}], True),
+        ("Hi", False),
+        (["Hi"], False),
+        ([], False),
+        (None, False),
+        ({"role": "user"}, False),
+        ([{"content": "no role"}], False),
+        ([{"role": 5, "content": "Hi"}], False),
+        ([{"role": "user", "content": 5}], False),
+        ([{"role": "user", "content": {"text": "Hi"}}], False),
+        ([{"role": "user", "content": ["Hi"]}], False),
+        ([{"role": "user", "content": [{"text": "no type"}]}], False),
+        ([{"role": "user", "content": [{"type": "text"}]}], False),
+        ([{"role": "assistant", "tool_calls": "f"}], False),
+        ([{"role": "assistant", "tool_calls": [{"function": "f"}]}], False),
+    ],
+)
+def test_messages_of_a_wrong_shape_are_refused_by_name(messages: object, is_right: bool) -> None:
+    async def test() -> None:
+        async with house() as h:
+            answer = await h.ask(post({"model": "coding", "messages": messages}))
+            if is_right:
+                assert answer.status == 200
+                assert h.server.calls[0].json["messages"] == messages
+                return
+            assert answer.status == 400
+            assert answer.error["param"] == "messages"
+            assert answer.error["message"].startswith("The field 'messages' must be a list")
+            assert answer.error["type"] == "invalid_request_error"
+            assert h.server.calls == []
+
+    run(test())
+
+
+@pytest.mark.parametrize("body", [{}, {"prompt": 5}, {"prompt": None}, {"prompt": {"a": "b"}}])
+def test_prompt_of_a_wrong_shape_is_refused_by_name(body: dict[str, Any]) -> None:
+    async def test() -> None:
+        async with house() as h:
+            answer = await h.ask(post(body, path="/v1/completions"))
+            assert (answer.status, answer.error["param"]) == (400, "prompt")
+            assert (await h.ask(post({"prompt": ["a"]}, path="/v1/completions"))).status == 200
 
     run(test())
 

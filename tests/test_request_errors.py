@@ -197,7 +197,7 @@ def test_history_of_an_earlier_version_is_kept_and_kinds_are_told(homes: Path) -
         (old,) = api.requests()
         assert (old.id, old.kind, old.state) == (1, None, RequestState.REFUSED)
         made = api.create_key("Laptop")
-        body = {"model": "nobody", "messages": []}
+        body = {**ASK, "model": "nobody"}
         options: dict[str, Any] = {"key": made.secret}
         call(engine.gateway_url, "POST", "/v1/chat/completions", body, **options)
         new = api.requests()[0]

@@ -6,11 +6,36 @@ from typing import Any
 import msgspec
 
 from app.gateway.directory import Upstream
-from app.gateway.errors import malformed
+from app.gateway.errors import malformed, wrong_field
 from app.gateway.head import RequestHead
 
 # Everything else stays here: keys, cookies, origins, hop-by-hop headers.
-_PASSED_HEADERS = frozenset({b"content-type", b"accept", b"user-agent", b"x-request-id"})
+_PASSED_HEADERS = frozenset({b"accept", b"user-agent", b"x-request-id"})
+
+_MESSAGES = "a list of objects, each with a 'role' and a 'content' of text, parts or null"
+
+
+class _Function(msgspec.Struct):
+    arguments: str | dict[str, Any] | None = None
+
+
+class _ToolCall(msgspec.Struct):
+    function: _Function | None = None
+
+
+class _Message(msgspec.Struct):
+    role: str
+    content: msgspec.Raw = msgspec.Raw(b"null")
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Part(msgspec.Struct):
+    type: str
+    text: str | None = None
+
+
+_messages = msgspec.json.Decoder(list[_Message])
+_parts = msgspec.json.Decoder(list[_Part])
 
 Pieces = list[bytes | memoryview]
 """One text, to be sent in order."""
@@ -35,10 +60,10 @@ class Completion:
     """True when an answer in one piece may be streamed by the server; then a hang-up stops it."""
 
 
-def read_completion(body: bytearray) -> tuple[Completion, Pieces]:
+def read_completion(body: bytearray, *, is_chat: bool) -> tuple[Completion, Pieces]:
     """Return the request in `body`, and the body for its server in pieces, which share its memory.
 
-    Raises RequestError for anything but a JSON object.
+    Raises RequestError for anything but a JSON object with a prompt of the right shape.
     """
     try:
         fields = _decoder.decode(body)
@@ -49,7 +74,11 @@ def read_completion(body: bytearray) -> tuple[Completion, Pieces]:
     except (msgspec.DecodeError, RecursionError) as error:
         raise malformed("The request's body is not a JSON object.") from error
     if model is not None and not isinstance(model, str):
-        raise malformed("The field 'model' must be a string.")
+        raise wrong_field("model", "a string")
+    if is_chat:
+        _check_messages(fields)
+    else:
+        _check_prompt(fields)
     wants_usage = options.get("include_usage") is True
     completion = Completion(model, is_stream, wants_usage, is_gathered)
     return completion, _upstream_body(fields, completion, options)
@@ -64,6 +93,7 @@ def upstream_request(head: RequestHead, body: Pieces, upstream: Upstream) -> Pie
         f"POST {head.path} HTTP/1.0",
         f"Host: {upstream.host}:{upstream.port}",
         "Connection: close",
+        "Content-Type: application/json",
         f"Content-Length: {sum(map(len, body))}",
     ]
     if upstream.token:
@@ -99,6 +129,33 @@ def _upstream_body(
     for name, view in large.items():
         pieces += [b"," + msgspec.json.encode(name) + b":", view]
     return [*pieces, b"}"]
+
+
+def _check_messages(fields: dict[str, msgspec.Raw]) -> None:
+    """Refuse what mlx_lm.server would trip over, and tell in the words of Python."""
+    try:
+        messages = _messages.decode(fields.get("messages", b""))
+        is_right = bool(messages) and all(_is_content(m.content) for m in messages)
+    except (msgspec.DecodeError, RecursionError):
+        is_right = False
+    if not is_right:
+        raise wrong_field("messages", _MESSAGES)
+
+
+def _is_content(raw: msgspec.Raw) -> bool:
+    if _begin(raw) == b"[":
+        return all(part.text is not None or part.type != "text" for part in _parts.decode(raw))
+    return _begin(raw) in (b'"', b"n")
+
+
+def _check_prompt(fields: dict[str, msgspec.Raw]) -> None:
+    if _begin(fields.get("prompt", b"")) not in (b'"', b"["):
+        raise wrong_field("prompt", "text or a list")
+
+
+def _begin(raw: msgspec.Raw | bytes) -> bytes:
+    """Return the first byte, which tells the type of a JSON value."""
+    return bytes(memoryview(raw)[:1])
 
 
 def _is_whole(fields: dict[str, msgspec.Raw]) -> bool:

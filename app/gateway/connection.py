@@ -12,7 +12,15 @@ from app.gateway.head import MAX_BODY_BYTES, MAX_HEAD_BYTES, RequestHead
 from app.gateway.ledger import Caller
 from app.gateway.reader import RequestReader
 from app.gateway.relay import Relay
-from app.gateway.routing import COMPLETION_PATHS, check_route, choose, choose_only, read_answer
+from app.gateway.routing import (
+    CHAT_PATH,
+    COMPLETION_PATHS,
+    check_form,
+    check_route,
+    choose,
+    choose_only,
+    read_answer,
+)
 from app.gateway.shared import Shared
 from app.gateway.writer import AnswerWriter
 from app.wire.errors import ErrorCode
@@ -197,7 +205,28 @@ class Connection(asyncio.Protocol):
                 self._reader.take_body()
                 self._writer_for(request).send_refusal(refusal)
             return None
-        return request
+        return request if self._is_taken(request) else None
+
+    def _is_taken(self, request: RequestHead) -> bool:
+        """Answer what its head already shows to be wrong, before its body is read."""
+        try:
+            check_route(request.method, request.path)
+            if request.path in COMPLETION_PATHS:
+                check_form(request.headers)
+        except RequestError as error:
+            if request.path in COMPLETION_PATHS:
+                self._refuse(request, error)
+            if request.has_body:
+                self._last_writer(request).send_error(error)
+            else:
+                self._reader.take_body()
+                self._writer_for(request).send_error(error)
+            return False
+        return True
+
+    def _refuse(self, request: RequestHead, error: RequestError) -> None:
+        caller = self._caller(request)
+        self._shared.ledger.refuse(caller, error.kind, error.note, is_stranger=False)
 
     def _await_body(self, request: RequestHead) -> None:
         self._watch_body(self._reader.received)
@@ -207,22 +236,21 @@ class Connection(asyncio.Protocol):
     def _handle(self, request: RequestHead, body: bytearray) -> None:
         writer = self._writer_for(request)
         try:
-            check_route(request.method, request.path)
             if request.path in COMPLETION_PATHS:
                 self._relay = self._relay_of(request, body, writer)
             else:
                 writer.send_whole(read_answer(self._shared.directory, request.path, self.only))
         except RequestError as error:
             if request.path in COMPLETION_PATHS and not isinstance(error, CountedError):
-                caller = self._caller(request)
-                self._shared.ledger.refuse(caller, error.kind, error.note, is_stranger=False)
+                self._refuse(request, error)
             writer.send_error(error)
         except Exception:  # boundary of a request: the client must get an answer
             log.exception("request failed")
             writer.send_error(RequestError(ErrorCode.INTERNAL, "The request failed."))
 
     def _relay_of(self, request: RequestHead, body: bytearray, writer: AnswerWriter) -> Relay:
-        directory, asked = self._shared.directory, read_completion(body)
+        directory = self._shared.directory
+        asked = read_completion(body, is_chat=request.path == CHAT_PATH)
         target = (
             choose(directory, asked[0].model)
             if self.only is None

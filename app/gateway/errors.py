@@ -36,6 +36,8 @@ class RequestError(AppError):
     ) -> None:
         super().__init__(message, hint=hint, code=code)
         self.headers = headers
+        self.param: str | None = None
+        """The field of the request that is wrong."""
         self.kind = _KINDS.get(code, ErrorKind.OTHER)
         self.note = message if note is None else note
         self._http_status = http_status
@@ -53,7 +55,7 @@ class RequestError(AppError):
     @property
     def body(self) -> bytes:
         """The JSON body."""
-        return error_answer(self.code, self.message, self.hint)
+        return error_answer(self.code, self.message, self.hint, param=self.param)
 
 
 class CountedError(RequestError):
@@ -63,6 +65,13 @@ class CountedError(RequestError):
 def malformed(message: str, *, http_status: int = 400, note: str | None = None) -> RequestError:
     """Return the refusal of a request that breaks HTTP or is not what the route takes."""
     return RequestError(ErrorCode.BAD_REQUEST, message, http_status=http_status, note=note)
+
+
+def wrong_field(param: str, what: str) -> RequestError:
+    """Return the refusal of a field of the body; `what` says what it must be."""
+    error = malformed(f"The field '{param}' must be {what}.")
+    error.param = param
+    return error
 
 
 def server_failed(

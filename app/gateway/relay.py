@@ -12,6 +12,7 @@ from app.gateway.exchange import Exchange
 from app.gateway.gathering import Gathering
 from app.gateway.head import RequestHead
 from app.gateway.ledger import Caller
+from app.gateway.routing import CHAT_PATH
 from app.gateway.shared import Shared
 from app.gateway.writer import AnswerWriter
 from app.wire.errors import AppError, ErrorCode
@@ -19,7 +20,6 @@ from app.wire.requests import ErrorKind, RequestState
 
 log = logging.getLogger("gateway")
 
-_CHAT = "/v1/chat/completions"
 _REFUSALS = (ErrorCode.BAD_REQUEST, ErrorCode.TOO_MANY_REQUESTS)
 
 
@@ -99,7 +99,7 @@ class Relay:
 
     def _send(self, upstream: Upstream) -> None:
         completion, directory = self._completion, self._shared.directory
-        is_chat = self._request.path == _CHAT
+        is_chat = self._request.path == CHAT_PATH
         gathers = completion.is_gathered
         client = Gathering(self._writer, is_chat=is_chat) if gathers else self._writer
         answer = Answer(

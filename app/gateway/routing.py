@@ -8,13 +8,17 @@ from urllib.parse import unquote
 import msgspec
 
 from app.gateway.directory import Directory, Served, Upstream
-from app.gateway.errors import RETRY_AFTER_S, RequestError
+from app.gateway.errors import RETRY_AFTER_S, RequestError, malformed
 from app.wire.errors import ErrorCode
 from app.wire.requests import ErrorKind
 
-COMPLETION_PATHS = frozenset({"/v1/chat/completions", "/v1/completions"})
+CHAT_PATH = "/v1/chat/completions"
+COMPLETION_PATHS = frozenset({CHAT_PATH, "/v1/completions"})
 
 _MODELS = "/v1/models"
+# curl and urllib name a form when they are told nothing, and examples everywhere rely on that. A
+# page cannot use it: what browsers send without asking is refused before.
+_LENIENT = (b"application/json", b"application/x-www-form-urlencoded")
 _READ_METHODS = ("GET", "HEAD")
 _RETRY = (("Retry-After", str(RETRY_AFTER_S)),)
 
@@ -32,6 +36,19 @@ class _Entry(msgspec.Struct, frozen=True):
 class _Listing(msgspec.Struct, frozen=True):
     data: list[_Entry]
     object: str = "list"
+
+
+def check_form(headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Raise RequestError (415) for a body that says that it is not JSON."""
+    for name, value in headers:
+        kind = value.split(b";", 1)[0].strip().lower() if name == b"content-type" else b""
+        if kind and kind not in _LENIENT:
+            raise malformed(
+                f"A body of the type {_quoted(kind.decode('latin-1'))} is not understood; send "
+                "JSON with 'Content-Type: application/json'.",
+                http_status=415,
+                note="Its body is not JSON by its own word.",
+            )
 
 
 def check_route(method: str, path: str) -> None:

@@ -150,7 +150,9 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
     error: ErrorBody
 
 
-def error_answer(code: ErrorCode, message: str, hint: str = "") -> bytes:
-    """Return the JSON body for an error."""
+def error_answer(
+    code: ErrorCode, message: str, hint: str = "", *, param: str | None = None
+) -> bytes:
+    """Return the JSON body for an error; `param` names the field of a request that is wrong."""
     kind = OPENAI_TYPE.get(HTTP_STATUS[code], "api_error")
-    return msgspec.json.encode(ErrorAnswer(ErrorBody(message, kind, code.value, hint)))
+    return msgspec.json.encode(ErrorAnswer(ErrorBody(message, kind, code.value, hint, param)))
