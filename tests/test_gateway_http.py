@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import struct
+from statistics import median
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from gateway_kit import (
     SSE_HEAD,
     STREAM,
     Call,
+    House,
+    Script,
     answer_ok,
     endless,
     event,
@@ -365,32 +368,44 @@ def test_answer_takes_longer_than_every_limit() -> None:
     run(test())
 
 
-@pytest.mark.parametrize(
-    ("script", "body"),
-    [(silent, STREAM), (silent, ASK), (stalled, STREAM), (endless, STREAM)],
-    ids=["before the head", "not streamed", "after the first event", "while events flow"],
-)
+# Before the head, not streamed, after the first event, while events flow.
+PHASES: tuple[tuple[Script, dict[str, Any]], ...] = (
+    (silent, STREAM), (silent, ASK), (stalled, STREAM), (endless, STREAM),
+)  # fmt: skip
+
+
+async def hang_up(h: House, body: dict[str, Any], how: str) -> float:
+    """Hang up on an answer, and return after how many seconds its server saw that."""
+    h.server.called.clear()
+    client = await h.connect()
+    await client.send(post(body))
+    await h.server.called.wait()
+    if h.server.script is not silent:
+        await client.read_head()
+        await client.reader.readuntil(b"\n\n")
+    began = asyncio.get_running_loop().time()
+    if how == "close":
+        client.writer.close()
+    elif how == "half close":
+        client.writer.write_eof()
+    else:
+        sock = client.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.writer.transport.abort()
+    await h.server.calls[-1].hung_up.wait()
+    return asyncio.get_running_loop().time() - began
+
+
 @pytest.mark.parametrize("how", ["close", "half close", "reset"])
-def test_hang_up_reaches_the_server_at_once(script: Any, body: dict[str, Any], how: str) -> None:
+def test_hang_up_reaches_the_server_within_100_ms(how: str) -> None:
     async def test() -> None:
-        async with house(script) as h:
-            client = await h.connect()
-            await client.send(post(body))
-            await h.server.called.wait()
-            if script is not silent:
-                await client.read_head()
-                await client.reader.readuntil(b"\n\n")
-            started = asyncio.get_running_loop().time()
-            if how == "close":
-                client.writer.close()
-            elif how == "half close":
-                client.writer.write_eof()
-            else:
-                sock = client.writer.get_extra_info("socket")
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                client.writer.transport.abort()
-            await h.server.calls[0].hung_up.wait()
-            assert asyncio.get_running_loop().time() - started < 0.5
+        took: list[float] = []
+        async with house() as h:
+            for h.server.script, body in PHASES * 3:
+                took.append(await hang_up(h, body, how))
+        assert median(took) < 0.1
+        # A computer under load may stop for longer than that, but not in every phase.
+        assert max(took) < 5.0
 
     run(test())
 
