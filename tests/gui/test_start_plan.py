@@ -17,6 +17,7 @@ from app.gui.main_window.dashboard import name_commands
 from app.gui.main_window.starting import Starting
 from app.gui.models.model_list import MIME
 from app.gui.panels.servers_panel import ServersPanel
+from app.gui.widgets import notice_bar
 from app.gui.widgets.notice_bar import NoticeBar
 from app.wire.errors import AppError, ErrorCode
 from app.wire.events import Upsert
@@ -383,17 +384,18 @@ def test_notice_floats_above_the_status_line_and_follows_the_window(qtbot: QtBot
     assert host.rect().contains(bar.geometry())
 
 
-def test_good_news_goes_by_itself_and_trouble_stays(qtbot: QtBot) -> None:
+def test_good_news_goes_by_itself_and_trouble_stays(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, bar = floating(qtbot)
-    bar._life.setInterval(20)
+    monkeypatch.setattr(notice_bar, "_LIFE_MS", 20)
+    monkeypatch.setattr(notice_bar, "_OFFER_LIFE_MS", 30)
     bar.show_notice("Copied", is_bad=False)
-    qtbot.waitUntil(lambda: bar.text == "", timeout=2000)
-    bar.show_notice("Copied", is_bad=False)
-    bar.show_notice("The disk is full.")
+    qtbot.waitUntil(bar.isHidden)
+    bar.show_notice("It is ready", is_bad=False, action_text="Run", action=lambda: None)
+    qtbot.waitUntil(bar.isHidden)
+    bar.show_notice("It is gone")
     assert not bar._life.isActive()
-    bar.show_notice("Deleted", is_bad=False, action_text="Undo", action=lambda: None)
-    assert not bar._life.isActive()
-    assert bar.offers_action
 
 
 def test_second_trouble_waits_until_the_first_was_read(qtbot: QtBot) -> None:
@@ -416,3 +418,17 @@ def test_second_trouble_waits_until_the_first_was_read(qtbot: QtBot) -> None:
     assert bar.text == ""
     bar.show_notice("Copied", is_bad=False)
     assert bar.text == "Copied"
+
+
+def test_notice_spares_what_stands_at_the_left_while_there_is_room(qtbot: QtBot) -> None:
+    host, bar = floating(qtbot)
+    left = QWidget(host)
+    left.setGeometry(0, 0, 350, 576)
+    left.show()
+    bar.float_over(host, above=host, beside=left)
+    host.resize(900, 1200)
+    bar.show_notice("A model could not be loaded because of something. " * 4)
+    assert bar.geometry().left() >= 350
+    host.resize(600, 1200)
+    QApplication.processEvents()
+    assert bar.geometry().left() < 350

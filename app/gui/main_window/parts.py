@@ -136,7 +136,7 @@ class Parts(QObject):
         column.setSpacing(0)
         column.addWidget(self.columns, 1)
         column.addWidget(self.status)
-        self.notice.float_over(central, above=self.status)
+        self.notice.float_over(central, above=self.status, beside=self.models_panel)
         self._window.setCentralWidget(central)
 
     def _connect(self) -> None:

@@ -19,7 +19,11 @@ _RADIUS = 10
 _SHADE = 6
 """Room around the card for its shadow; a part of the widget."""
 _LIFE_MS = 8_000
-"""How long good news without an action stays; it is read in three seconds."""
+"""How long good news stays; it is read in three seconds."""
+_OFFER_LIFE_MS = 30_000
+"""How long it stays with something to do about it, which can be done elsewhere too."""
+_NARROW = 380
+"""Room beside the widget that it should not cover, below which it covers it all the same."""
 _MOST_WAITING = 8
 
 
@@ -36,8 +40,8 @@ class _Notice(NamedTuple):
 class NoticeBar(QFrame):
     """Hidden until `show_notice`. It moves no other widget.
 
-    Trouble and offers stay until they are closed; other news goes by itself. Trouble waits in line
-    and is seen until it is closed; news and offers replace each other.
+    Trouble waits in line and is seen until it is closed; news and offers replace each other and go
+    by themselves.
     """
 
     gone = Signal()
@@ -50,6 +54,7 @@ class NoticeBar(QFrame):
         self._shown = _Notice("")
         self._later: deque[_Notice] = deque(maxlen=_MOST_WAITING)
         """Trouble that is shown when what is shown now has been closed."""
+        self._spared: QWidget | None = None
         self._icon = QLabel()
         self._text = QLabel()
         self._text.setWordWrap(True)
@@ -68,7 +73,6 @@ class NoticeBar(QFrame):
         self._more.setObjectName("settingHelp")
         self._life = QTimer(self)
         self._life.setSingleShot(True)
-        self._life.setInterval(_LIFE_MS)
         self._life.timeout.connect(self._on_read)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(14 + _SHADE, 8 + _SHADE, 8 + _SHADE, 8 + _SHADE)
@@ -86,13 +90,17 @@ class NoticeBar(QFrame):
         self._restyle()
         self.hide()
 
-    def float_over(self, host: QWidget, *, above: QWidget) -> None:
-        """Stand in the middle of `host`, at the bottom but for the widget `above` which it is."""
-        self._host = host
-        self._foot = above
+    def float_over(self, host: QWidget, *, above: QWidget, beside: QWidget | None = None) -> None:
+        """Stand in the middle of `host`, at the bottom but for the widget `above` which it is.
+
+        beside: what stands at the left and should stay in sight.
+        """
+        self._host, self._foot, self._spared = host, above, beside
         self.setParent(host)
         self.hide()
-        host.installEventFilter(self)
+        for watched in (host, beside):
+            if watched is not None:
+                watched.installEventFilter(self)
 
     @property
     def text(self) -> str:
@@ -155,10 +163,10 @@ class NoticeBar(QFrame):
         self._tell_more()
         self.show()
         self.raise_()
-        if notice.is_bad or notice.action is not None:
+        if notice.is_bad:
             self._life.stop()
         else:
-            self._life.start()
+            self._life.start(_LIFE_MS if notice.action is None else _OFFER_LIFE_MS)
 
     def _tell_more(self) -> None:
         count = len(self._later)
@@ -178,12 +186,15 @@ class NoticeBar(QFrame):
         room = self._host.rect()
         if self._foot is not None:
             room.setBottom(room.bottom() - self._foot.height())
+        if (spared := self._spared) is not None and spared.isVisible():
+            edge = spared.mapTo(self._host, spared.rect().topRight()).x() + 1
+            room.setLeft(edge if room.width() - edge > _NARROW else 0)
         widest = min(_WIDEST, room.width() - 2 * _MARGIN) + 2 * _SHADE
         wanted = self._line_width() + 2 * _SHADE
         width = min(widest, wanted)
         layout = self.layout()
         height = 0 if layout is None else layout.totalHeightForWidth(width)
-        left = (room.width() - width) // 2
+        left = room.left() + (room.width() - width) // 2
         self.setGeometry(left, room.height() - height - _MARGIN + _SHADE, width, height)
 
     def _line_width(self) -> int:
@@ -197,7 +208,7 @@ class NoticeBar(QFrame):
     @guarded(False)
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         kinds = (QEvent.Type.Resize, QEvent.Type.ChildAdded)
-        if watched is self._host and event.type() in kinds and not self.isHidden():
+        if watched in (self._host, self._spared) and event.type() in kinds and not self.isHidden():
             self._place()
             self.raise_()
         return False
