@@ -21,7 +21,7 @@ from app.gui.widgets.note_line import NoteLine
 from app.wire.storage import Removal, RemovalPart
 
 _WIDTH = 480
-_INDENT = 26
+_INDENT = 32
 
 
 class DeleteSheet(QDialog):
@@ -110,6 +110,8 @@ class DeleteSheet(QDialog):
             button.setDefault(is_default)
         (self.button if is_safe else self.cancel).setFocus()
         self.note.say(self._warning(is_whole=len(chosen) == len(self._removal.parts)))
+        if (layout := self.layout()) is not None:
+            self.setFixedHeight(layout.totalHeightForWidth(_WIDTH))
 
     def _warning(self, *, is_whole: bool) -> str:
         profiles = self._removal.profiles
