@@ -152,7 +152,7 @@ class Screen:
 class App:
     """The app as a process, used with xdotool; what it does is read from its engine."""
 
-    def __init__(self, look: Look, home: Path, screen: Screen, folder: Path) -> None:
+    def __init__(self, look: Look, home: Path, screen: Screen, folder: Path, **more: str) -> None:
         self._look = look
         self._home = home
         self._folder = folder
@@ -167,6 +167,7 @@ class App:
             "HF_HUB_OFFLINE": "1",
             "MLX_DISABLE_COMPILE": "1",
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+            **more,
         }
         self._program = subprocess.Popen(
             [sys.executable, "-m", "app"], cwd=ROOT, env=self._environment
