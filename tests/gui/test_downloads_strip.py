@@ -1,19 +1,21 @@
 """Downloads in the models panel, with a mirror that the test writes."""
 
+import re
+import time
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtCore import QAbstractItemModel, QEvent, QPoint, QPointF, Qt
+from PySide6.QtCore import QAbstractItemModel, QEvent, QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QEnterEvent
 from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QApplication, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
-from app.gui.delegates.download_tile import DownloadAction
+from app.gui.delegates.download_tile import DownloadAction, remedy
 from app.gui.main import make_application
 from app.gui.mirror import LinkState, Mirror
 from app.gui.models import download_text
-from app.gui.models.download_list import DownloadList
+from app.gui.models.download_list import DownloadList, DownloadRole
 from app.gui.models.hub_text import hub_id
 from app.gui.models.model_list import Role
 from app.gui.panels.models_panel import ModelsPanel
@@ -58,6 +60,19 @@ def panel(mirror: Mirror, qtbot: QtBot) -> ModelsPanel:
 def put(mirror: Mirror, *downloads: Download) -> None:
     mirror.downloads = {d.id: d for d in downloads}
     mirror.downloads_changed.emit()
+
+
+def buttons(panel: ModelsPanel) -> dict[DownloadAction, QRectF]:
+    """Return where the buttons of the first download are."""
+    strip, option = panel.downloads, QStyleOptionViewItem()
+    option.rect = strip.view.visualRect(strip.model.index(0))
+    option.widget = strip.view
+    return strip.tile.button_rects(option, strip.model.index(0).data(DownloadRole.DOWNLOAD))
+
+
+def press(qtbot: QtBot, panel: ModelsPanel, action: DownloadAction) -> None:
+    place = buttons(panel)[action].center().toPoint()
+    qtbot.mouseClick(panel.downloads.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
 
 
 def shown(view_model: QAbstractItemModel) -> list[str]:
@@ -261,16 +276,10 @@ def test_buttons_ask_for_what_they_show(
 ) -> None:
     one = Download(model(1).id, state, total_bytes=GB, done_bytes=5)
     put(mirror, one)
-    strip = panel.downloads
     asked: list[tuple[DownloadAction, str]] = []
     panel.download_action_requested.connect(asked.append)
-    option = QStyleOptionViewItem()
-    option.rect = strip.view.visualRect(strip.model.index(0))
-    option.widget = strip.view
-    for rect in strip.tile.button_rects(option):
-        qtbot.mouseClick(
-            strip.view.viewport(), Qt.MouseButton.LeftButton, pos=rect.center().toPoint()
-        )
+    for pressed in list(buttons(panel)):
+        press(qtbot, panel, pressed)
     assert asked == [(action, one.id), (DownloadAction.CANCEL, one.id)]
 
 
@@ -316,22 +325,60 @@ def test_strip_leaves_room_for_the_list_in_a_low_window(
         qtbot.waitUntil(lambda rows=rows: is_laid_out(rows), timeout=30_000)
 
 
-@pytest.mark.parametrize("code", [ErrorCode.ACCESS_NEEDED, ErrorCode.TOKEN_NEEDED])
-def test_refused_download_has_a_button_for_its_page(
-    panel: ModelsPanel, mirror: Mirror, qtbot: QtBot, code: ErrorCode
+@pytest.mark.parametrize(
+    ("code", "words", "where"),
+    [
+        (ErrorCode.ACCESS_NEEDED, "Ask for access", "page"),
+        (ErrorCode.TOKEN_NEEDED, "Add token…", "hub_token"),
+        (ErrorCode.DISK_FULL, "Free up space…", "model_folders"),
+        (ErrorCode.HUB_FAILED, "Try again", "retry"),
+    ],
+)
+def test_stopped_download_has_a_worded_button_for_the_way_out(
+    panel: ModelsPanel, mirror: Mirror, qtbot: QtBot, code: ErrorCode, words: str, where: str
 ) -> None:
-    put(mirror, Download(model(1).id, DownloadState.BLOCKED, failure=Failure(code, "No.")))
-    strip = panel.downloads
-    option = QStyleOptionViewItem()
-    option.rect = strip.view.visualRect(strip.model.index(0))
-    option.widget = strip.view
-    place = strip.tile.page_rect(option).center().toPoint()
-    with qtbot.waitSignal(panel.open_page_requested) as asked:
-        qtbot.mouseClick(strip.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    assert asked.args == [model(1).id]
+    failure = Failure(code, "No.", "Do this first.")
+    put(mirror, Download(model(1).id, DownloadState.BLOCKED, failure=failure))
+    action, text = remedy(failure)
+    assert text == words
+    assert "Do this first." in panel.downloads.model.index(0).data(
+        Qt.ItemDataRole.AccessibleTextRole
+    )
+    asked: list[object] = []
+    panel.open_page_requested.connect(lambda _: asked.append("page"))
+    panel.downloads.setting_requested.connect(asked.append)
+    panel.download_action_requested.connect(lambda wish: asked.append(wish[0].value))
+    press(qtbot, panel, action)
+    assert asked == [where]
+    # A click at the same place of one that goes on asks for nothing.
+    place = buttons(panel)[action].center().toPoint()
     put(mirror, download(1))
-    with qtbot.assertNotEmitted(panel.open_page_requested):
-        qtbot.mouseClick(strip.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.mouseClick(panel.downloads.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert asked == [where] or action is DownloadAction.RETRY
+
+
+def test_waiting_download_counts_down_and_can_be_paused(
+    panel: ModelsPanel, mirror: Mirror, qtbot: QtBot
+) -> None:
+    limited = download(
+        1, state=DownloadState.WAITING, waiting="The hub limits requests", retry_at=time.time() + 42
+    )
+    put(mirror, limited)
+    assert re.fullmatch(r"The hub limits requests; again in 4[12] s", download_text.line(limited))
+    asked: list[object] = []
+    panel.download_action_requested.connect(lambda wish: asked.append(wish[0]))
+    press(qtbot, panel, DownloadAction.PAUSE)
+    press(qtbot, panel, DownloadAction.RETRY)
+    assert asked == [DownloadAction.PAUSE, DownloadAction.RETRY]
+    later = download(1, state=DownloadState.WAITING, waiting="Waits until 22:00", place=1,
+                     retry_at=time.time() + 4200)  # fmt: skip
+    assert download_text.line(later) == "Waits until 22:00"
+
+
+def test_rejected_token_is_told_on_the_line() -> None:
+    notice = "Your Hugging Face token was rejected, so this download goes on without it."
+    text = download_text.line(download(1, notice=notice))
+    assert text.startswith("Your Hugging Face token was rejected · 10.0 of 17.0 GB")
 
 
 @pytest.mark.parametrize(
@@ -341,6 +388,7 @@ def test_refused_download_has_a_button_for_its_page(
         ("Download of {} stopped: the disk is full.", "The disk is full."),
         ("The authors of {} must allow you to download it.",
          "The authors must allow you to download it."),
+        ("There is no model {} on the hub.", "There is no such model on the hub."),
     ],
 )  # fmt: skip
 def test_line_says_why_without_the_name_that_stands_above_it(message: str, shown: str) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from PySide6.QtCore import (
     QAbstractItemModel,
+    QCoreApplication,
     QEvent,
     QModelIndex,
     QPersistentModelIndex,
@@ -17,13 +18,22 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QFontMetricsF, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
+from app.gui.delegates.tile_look import (
+    AT_REST,
+    AUTHOR_BASE,
+    BUTTON_HEIGHT,
+    HOT,
+    LAST_MIDDLE,
+    Face,
+    Look,
+)
 from app.gui.guarded import guarded
 from app.gui.models import download_text
 from app.gui.models.download_list import DownloadRole
 from app.gui.theme import theme
 from app.gui.widgets import icons
 from app.wire.errors import ErrorCode
-from app.wire.nouns import Download, DownloadState
+from app.wire.nouns import Download, DownloadState, Failure
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -55,6 +65,10 @@ class DownloadAction(Enum):
     COPY_ID = "copy_id"
     OPEN_PAGE = "open_page"
     """Its page on the hub, where its authors are asked for access."""
+    LOG_IN = "log_in"
+    """The setting for the token of the hub."""
+    FREE_SPACE = "free_space"
+    """The settings of the model folder, with what can be cleared there."""
 
 
 _FACES: Final = {
@@ -62,8 +76,15 @@ _FACES: Final = {
     DownloadAction.RESUME: "play",
     DownloadAction.RETRY: "rotate-cw",
     DownloadAction.CANCEL: "x",
-    DownloadAction.OPEN_PAGE: "external-link",
 }
+_REMEDIES: Final = {
+    ErrorCode.TOKEN_NEEDED: (DownloadAction.LOG_IN, "Add token…"),
+    ErrorCode.REPO_NOT_FOUND: (DownloadAction.LOG_IN, "Add token…"),
+    ErrorCode.ACCESS_NEEDED: (DownloadAction.OPEN_PAGE, "Ask for access"),
+    ErrorCode.DISK_FULL: (DownloadAction.FREE_SPACE, "Free up space…"),
+    ErrorCode.STORE_FAILED: (DownloadAction.FREE_SPACE, "Model folder…"),
+}
+"""What leads out of a failure, and the words for it; without one there is another try."""
 _AT_THE_HUB: Final = (ErrorCode.ACCESS_NEEDED, ErrorCode.TOKEN_NEEDED)
 
 
@@ -81,8 +102,23 @@ def main_action(download: Download) -> DownloadAction:
     return DownloadAction.RETRY
 
 
+def remedy(failure: Failure) -> tuple[DownloadAction, str]:
+    """Return what leads out of a failure, and what its button says."""
+    action, text = _REMEDIES.get(failure.code, (DownloadAction.RETRY, "Try again"))
+    return action, QCoreApplication.translate("DownloadTile", text)
+
+
+def small_buttons(download: Download) -> list[DownloadAction]:
+    """Return what the small buttons of a download do, from the left."""
+    main = main_action(download)
+    if download.failure is not None and remedy(download.failure)[0] is main:
+        return [DownloadAction.CANCEL]
+    first = [DownloadAction.PAUSE] if download.state is DownloadState.WAITING else []
+    return [*first, main, DownloadAction.CANCEL]
+
+
 class DownloadTile(QStyledItemDelegate):
-    """Name, share, bar, and one line that says how it goes or why it does not."""
+    """Name, share, bar and a line that says how it goes; or why it does not, and the way out."""
 
     pressed = Signal(object)  # tuple[DownloadAction, str]: what, and the download's id
 
@@ -91,22 +127,32 @@ class DownloadTile(QStyledItemDelegate):
         self._view = parent
         self._hovered: tuple[int, DownloadAction] | None = None
         self._wanted: frozenset[str] = frozenset()
-        theme().changed.connect(parent.viewport().update)
+        self._look = Look()
+        theme().changed.connect(self._on_theme_changed)
 
-    def button_rects(self, option: QStyleOptionViewItem) -> tuple[QRectF, QRectF]:
-        """Return where the first button and the cancel button of a row are, in the viewport."""
+    def button_rects(
+        self, option: QStyleOptionViewItem, download: Download
+    ) -> dict[DownloadAction, QRectF]:
+        """Return where the buttons of a download are, in the viewport, from the left."""
         tile = _tile_rect(option)
-        top = tile.top() + (HEIGHT - _BUTTON) / 2 + 6
-        right = tile.right() - _PAD + 5 - _BUTTON
-        return (
-            QRectF(right - _BUTTON - 2, top, _BUTTON, _BUTTON),
-            QRectF(right, top, _BUTTON, _BUTTON),
-        )
+        right, failure = tile.right() - _PAD + 5, download.failure
+        top = tile.top() + (6 if failure is not None else (HEIGHT - _BUTTON) / 2 + 6)
+        actions = small_buttons(download)
+        rects = {
+            action: QRectF(right - _BUTTON - place * (_BUTTON + 2), top, _BUTTON, _BUTTON)
+            for place, action in enumerate(reversed(actions))
+        }
+        found = {action: rects[action] for action in actions}
+        if failure is not None:
+            action, text = remedy(failure)
+            width = self._look.button_width(Face(text))
+            top = tile.top() + LAST_MIDDLE - BUTTON_HEIGHT / 2
+            found[action] = QRectF(tile.right() - _PAD - width, top, width, BUTTON_HEIGHT)
+        return found
 
-    def page_rect(self, option: QStyleOptionViewItem) -> QRectF:
-        """Return where the button of a refused download for its page is, in the viewport."""
-        first, cancel = self.button_rects(option)
-        return first.translated(first.left() - cancel.left(), 0)
+    def _on_theme_changed(self) -> None:
+        self._look = Look()
+        self._view.viewport().update()
 
     def set_wanted(self, ids: frozenset[str]) -> None:
         """Say of these downloads that their models are started when they have come."""
@@ -130,16 +176,23 @@ class DownloadTile(QStyledItemDelegate):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         tile = _tile_rect(option)
         _paint_ground(painter, tile, option)
-        first, cancel = self.button_rects(option)
-        buttons = [(first, main_action(download)), (cancel, DownloadAction.CANCEL)]
-        if is_refused(download):
-            buttons.insert(0, (self.page_rect(option), DownloadAction.OPEN_PAGE))
-        right = buttons[0][0].left() - 12
-        self._paint_name(painter, tile, download)
-        self._paint_bar(painter, tile, right, download)
-        self._paint_line(painter, tile, right, download)
-        for rect, action in buttons:
-            self._paint_button(painter, rect, action, is_hot=self._hovered == (index.row(), action))
+        rects = self.button_rects(option, download)
+        if download.failure is not None:
+            self._paint_name(painter, tile, download, right=min(r.left() for r in rects.values()))
+            self._paint_failure(
+                painter, tile, rects, download.failure, download_text.line(download)
+            )
+            action, text = remedy(download.failure)
+            inks = HOT if self._hovered == (index.row(), action) else AT_REST
+            self._look.button(painter, rects[action], Face(text), inks)
+        else:
+            self._paint_name(painter, tile, download, right=tile.right() - _PAD)
+            right = min(rect.left() for rect in rects.values()) - 12
+            self._paint_bar(painter, tile, right, download)
+            self._paint_line(painter, tile, right, download)
+        for action in small_buttons(download):
+            is_hot = self._hovered == (index.row(), action)
+            self._paint_button(painter, rects[action], action, is_hot=is_hot)
         painter.restore()
 
     @guarded(False)
@@ -166,15 +219,9 @@ class DownloadTile(QStyledItemDelegate):
     def _action_at(
         self, position: QPointF, option: QStyleOptionViewItem, index: _Index
     ) -> DownloadAction | None:
-        first, cancel = self.button_rects(option)
-        if cancel.contains(position):
-            return DownloadAction.CANCEL
         download = index.data(DownloadRole.DOWNLOAD)
-        if first.contains(position):
-            return main_action(download)
-        if is_refused(download) and self.page_rect(option).contains(position):
-            return DownloadAction.OPEN_PAGE
-        return None
+        rects = self.button_rects(option, download)
+        return next((action for action, rect in rects.items() if rect.contains(position)), None)
 
     def _set_hovered(self, hovered: tuple[int, DownloadAction] | None) -> None:
         if hovered != self._hovered:
@@ -184,14 +231,15 @@ class DownloadTile(QStyledItemDelegate):
             self._view.viewport().setCursor(shape)
             self._view.viewport().update()
 
-    def _paint_name(self, painter: QPainter, tile: QRectF, download: Download) -> None:
+    def _paint_name(
+        self, painter: QPainter, tile: QRectF, download: Download, *, right: float
+    ) -> None:
         t = theme()
         share = download_text.percent(download)
         value, name = t.font("small_value"), t.font("name")
         painter.setFont(value)
         width = QFontMetricsF(value).horizontalAdvance(share)
         painter.setPen(t.color("acc"))
-        right = tile.right() - _PAD
         painter.drawText(QPointF(right - width, tile.top() + _NAME_BASE), share)
         author, _, short = download.id.rpartition("/")
         metrics = QFontMetricsF(name)
@@ -209,6 +257,22 @@ class DownloadTile(QStyledItemDelegate):
             author = self.tr("then runs")
         author = small.elidedText(author, Qt.TextElideMode.ElideRight, right - width - 12 - left)
         painter.drawText(QPointF(left, tile.top() + _NAME_BASE), author)
+
+    def _paint_failure(
+        self,
+        painter: QPainter,
+        tile: QRectF,
+        rects: dict[DownloadAction, QRectF],
+        failure: Failure,
+        line: str,
+    ) -> None:
+        look, left = self._look, tile.left() + _PAD
+        line = look.elided("secondary", line, tile.width() - 2 * _PAD)
+        look.text(painter, QPointF(left, tile.top() + AUTHOR_BASE), line, "secondary", "bad")
+        room = rects[remedy(failure)[0]].left() - 12 - left
+        hint = look.elided("secondary", failure.hint, room)
+        base = look.base("secondary", tile.top() + LAST_MIDDLE)
+        look.text(painter, QPointF(left, base), hint, "secondary", "tx2")
 
     def _paint_bar(self, painter: QPainter, tile: QRectF, right: float, download: Download) -> None:
         t = theme()

@@ -19,16 +19,20 @@ from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QS
 from app.gui import format as fmt
 from app.gui.delegates.note_tile import note_button_rect, paint_note
 from app.gui.delegates.tile_look import (
+    AT_REST,
     AUTHOR_BASE,
     BUTTON_HEIGHT,
     CHIP_GAP,
     CHIP_HEIGHT,
     CHIP_PAD,
+    DEAD,
     GAP,
+    HOT,
     LAST_MIDDLE,
     MARGIN,
     NAME_BASE,
     PAD,
+    PRESSED,
     TILE,
     Face,
     Look,
@@ -47,12 +51,6 @@ _Index = QModelIndex | QPersistentModelIndex
 _WARN: Final = 14
 _SMALL: Final = 12
 _LEADING: Final = 15
-_AT_REST, _HOT, _PRESSED, _DEAD = (
-    ("card", "line2", "tx", "acc"),
-    ("fill", "fill", "on_fill", "on_fill"),
-    ("fill_press", "fill_press", "on_fill", "on_fill"),
-    ("card", "line2", "tx3", "tx3"),
-)
 _VERDICTS: Final = {
     Verdict.FITS: ("check", "ok"),
     Verdict.TIGHT: ("triangle-alert", "warn"),
@@ -317,9 +315,9 @@ class ModelTile(QStyledItemDelegate):
         rect = self._button_rect(option, row)
         note = row.item
         face = Face(note.button) if isinstance(note, Note) else self._faces[row.offer]
-        colours = _AT_REST if self.offer_at(index) is not Offer.NOTHING else _DEAD
+        colours = AT_REST if self.offer_at(index) is not Offer.NOTHING else DEAD
         if self._hovered == index:
-            colours = _PRESSED if self._pressed == index else _HOT
+            colours = PRESSED if self._pressed == index else HOT
         self._look.button(painter, rect, face, colours)
         return rect.left()
 

@@ -21,6 +21,13 @@ NAME_BASE, AUTHOR_BASE, LAST_MIDDLE = 24.0, 43.0, 63.0
 """Pixels below the top of the tile: two base lines and the middle of the last line."""
 CHIP_HEIGHT, CHIP_PAD, CHIP_GAP = 18.0, 7.0, 6.0
 BUTTON_HEIGHT: Final = 24.0
+AT_REST, HOT, PRESSED, DEAD = (
+    ("card", "line2", "tx", "acc"),
+    ("fill", "fill", "on_fill", "on_fill"),
+    ("fill_press", "fill_press", "on_fill", "on_fill"),
+    ("card", "line2", "tx3", "tx3"),
+)
+"""Colours of a button: the tokens of fill, border, text and icon."""
 _BUTTON_PAD, _BUTTON_ICON, _BUTTON_GAP = 10.0, 12, 5.0
 _PLAY: Final = 10
 """Filled shapes look bigger than outlines."""

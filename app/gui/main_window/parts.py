@@ -173,9 +173,9 @@ class Parts(QObject):
         self.downloads.follow(self.actions_by_id)
         servers.header.engine_switch.menu_wanted.connect(self.connecting.fill_menu)
         self.connecting.serve(self.actions_by_id["engines"])
-        self.settings.told.connect(self._tell)
-        self.connecting.told.connect(self._tell)
-        self.reports.told.connect(self._tell)
+        for actions in (self.settings, self.connecting, self.reports):
+            actions.told.connect(self._tell)
+        models.downloads.setting_requested.connect(self.settings.open_at)
         self.connecting.given_up.connect(self._offer_key)
         self.profiles.saved.connect(self._on_profile_saved)
         self.profiles.offered.connect(self._offer)

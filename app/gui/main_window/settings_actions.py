@@ -51,6 +51,13 @@ class SettingsActions(QObject):
         if isinstance(app := QGuiApplication.instance(), QGuiApplication):
             app.applicationStateChanged.connect(self._on_app_state)
 
+    def open_at(self, name: str) -> None:
+        """Open the Settings window on the page of a setting."""
+        self.open()
+        if self.dialog is not None:
+            known = BY_NAME.get(name) or BY_NAME["model_folders"]
+            self.dialog.show_page(known.page)
+
     def open(self) -> None:
         """Open the Settings window; the engine's values follow when it has answered."""
         if self.dialog is not None:

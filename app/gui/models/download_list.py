@@ -100,5 +100,7 @@ class DownloadList(QAbstractListModel):
 
 
 def _rank(download: Download) -> tuple[bool, int, float, str]:
-    """Return a sort key: what moves, then those in line by their places, then what has stopped."""
-    return not download.state.is_active, download.place or 0, download.added_at, download.id
+    """Return a sort key: what moves, those in line by their places, then the last that stopped."""
+    is_active = download.state.is_active
+    age = download.added_at if is_active else -download.added_at
+    return not is_active, download.place or 0, age, download.id

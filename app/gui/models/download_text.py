@@ -1,5 +1,7 @@
 """What a download says of itself: figures, states and reasons in words."""
 
+import time
+
 from PySide6.QtCore import QCoreApplication
 
 from app.gui import format as fmt
@@ -20,9 +22,11 @@ def share(download: Download) -> float | None:
 
 
 def percent(download: Download) -> str:
-    """Return the share for people; empty while the size is not known. 100 % means complete."""
+    """Return the share for people; empty while there is none to tell. 100 % means complete."""
     part = share(download)
-    return "" if part is None else f"{int(part * 100)}%"
+    if part is None or (download.failure is not None and not download.done_bytes):
+        return ""
+    return f"{int(part * 100)}%"
 
 
 def line(download: Download) -> str:
@@ -36,7 +40,7 @@ def line(download: Download) -> str:
         case _State.PAUSED:
             text = _tr("Paused · {}").format(_amount(download))
         case _State.WAITING:
-            text = download.waiting or _tr("Waiting to try again")
+            text = _waiting(download)
         case _State.DOWNLOADING:
             text = _progress(download)
         case _:
@@ -50,19 +54,29 @@ def line(download: Download) -> str:
 def _short(message: str, model_id: str) -> str:
     """Return why a download stopped without its id, which stands above it."""
     text = message.removeprefix(f"Download of {model_id} stopped: ").removeprefix(f"{model_id} ")
-    text = text.replace(f" of {model_id}", "")
+    text = text.replace(f"no model {model_id}", "no such model").replace(f" of {model_id}", "")
     return text[:1].upper() + text[1:]
 
 
+def _waiting(download: Download) -> str:
+    """Return why it waits, and for how long yet; hours of downloads tell their own end."""
+    text = download.waiting or _tr("Waiting to try again")
+    if download.retry_at is None or download.place is not None:
+        return text
+    seconds = max(1, round(download.retry_at - time.time()))
+    return _tr("{why}; again in {s} s").format(why=text.partition(";")[0], s=seconds)
+
+
 def _progress(download: Download) -> str:
-    parts = [_amount(download)]
+    # Of a notice the first words; its whole sentence is in the tool-tip.
+    parts = [download.notice.partition(",")[0], _amount(download)]
     if download.bytes_per_s is not None:
         parts.append(f"{fmt.file_size(download.bytes_per_s)}/s")
     if download.eta_s is not None:
         # It is rounded already; seconds that are always 0 would only look exact.
         left = fmt.duration(download.eta_s).removesuffix(" 00 s").removesuffix(" 00 min")
         parts.append(_tr("{} left").format(left))
-    return " · ".join(parts)
+    return " · ".join(part for part in parts if part)
 
 
 def tip(download: Download) -> str:
@@ -76,11 +90,12 @@ def tip(download: Download) -> str:
 
 def spoken(download: Download) -> str:
     """Return a sentence for a screen reader."""
-    return _tr("Download of {name}, {percent}, {line}").format(
+    text = _tr("Download of {name}, {percent}, {line}").format(
         name=download.id,
         percent=percent(download) or _tr("size not known yet"),
         line=line(download),
     )
+    return f"{text} {download.failure.hint}".strip() if download.failure is not None else text
 
 
 def _amount(download: Download) -> str:

@@ -7,7 +7,12 @@ from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QMenu, QWidget
 
-from app.gui.delegates.download_tile import DownloadAction, is_refused, main_action
+from app.gui.delegates.download_tile import (
+    DownloadAction,
+    is_refused,
+    main_action,
+    remedy,
+)
 from app.wire.nouns import Download, DownloadState
 
 _A = DownloadAction
@@ -67,8 +72,14 @@ def make_menu(
         return entry
 
     add(main_action(download), *_MAIN[main_action(download)])
-    if is_refused(download):
-        add(_A.OPEN_PAGE, "Ask for access")
+    if download.state is DownloadState.WAITING:
+        add(_A.PAUSE, "Pause")
+    if download.failure is not None:
+        way, text = remedy(download.failure)
+        if way is not _A.RETRY:
+            add(way, text)
+        if is_refused(download) and way is not _A.OPEN_PAGE:
+            add(_A.OPEN_PAGE, "Ask for access")
     menu.addSeparator()
     for action, (text, keys) in _MOVES.items():
         is_up = action in (_A.MOVE_TOP, _A.MOVE_UP)

@@ -25,6 +25,11 @@ _MOVES = (
     DownloadAction.MOVE_TOP, DownloadAction.MOVE_UP,
     DownloadAction.MOVE_DOWN, DownloadAction.MOVE_BOTTOM,
 )  # fmt: skip
+_SETTINGS = {
+    DownloadAction.LOG_IN: "hub_token",
+    DownloadAction.FREE_SPACE: "model_folders",
+}
+"""What is to be seen to in Settings."""
 
 
 class DownloadsStrip(QWidget):
@@ -41,6 +46,7 @@ class DownloadsStrip(QWidget):
     inspect_requested = Signal(object)  # str, a hub id
     copy_id_requested = Signal(object)  # str, a hub id
     open_page_requested = Signal(object)  # str, a hub id
+    setting_requested = Signal(object)  # str, the name of a setting
 
     def __init__(self, mirror: Mirror, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -82,6 +88,9 @@ class DownloadsStrip(QWidget):
         layout.addWidget(self.more, 0, Qt.AlignmentFlag.AlignHCenter)
         if parent is not None:
             parent.installEventFilter(self)
+        self._ticking = QTimer(self)
+        self._ticking.setInterval(1_000)
+        self._ticking.timeout.connect(self.view.viewport().update)
         mirror.downloads_changed.connect(self._refresh)
         self._refresh()
 
@@ -98,6 +107,9 @@ class DownloadsStrip(QWidget):
     def _refresh(self) -> None:
         fresh = self.model.sync(self._mirror.downloads, holds=self._is_pointed_at())
         self._resize(keeps_list=True)
+        counts_down = any(d.retry_at is not None for d in self._mirror.downloads.values())
+        if counts_down != self._ticking.isActive():
+            (self._ticking.start if counts_down else self._ticking.stop)()
         if len(fresh) == 1:
             # More than one are those of an engine that is new to us.
             self._follow(fresh[0])
@@ -167,6 +179,8 @@ class DownloadsStrip(QWidget):
             self.copy_id_requested.emit(download_id)
         elif action is DownloadAction.OPEN_PAGE:
             self.open_page_requested.emit(download_id)
+        elif action in _SETTINGS:
+            self.setting_requested.emit(_SETTINGS[action])
         elif self._makes_sense(action, download_id):
             if action in _MOVES:
                 self._followed = download_id
