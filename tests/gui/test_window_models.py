@@ -15,6 +15,7 @@ from window_kit import START_S, TINY, Desk, furnish, open_window, write_profile
 from app import paths
 from app.gui.delegates.model_tile import ModelTile
 from app.gui.dialogs.delete_sheet import DeleteSheet
+from app.gui.dialogs.settings import SettingsDialog
 from app.gui.inspector.model.page import ModelPage
 from app.gui.models.model_list import Role
 from app.gui.models.model_rows import Offer
@@ -191,3 +192,26 @@ def test_enter_deletes_nothing_for_good(lone: Desk) -> None:
     lone.until(lambda: not lone.has_dialog(DeleteSheet))
     assert sheet is not None
     assert (lone.home / "hf/hub/models--acme--Tiny-Chat-4bit").exists()
+
+
+def test_unfinished_files_are_cleared_in_the_settings(home: Path, qtbot: QtBot) -> None:
+    furnish(home)
+    orphan = blobs(home, TINY) / f"{'a' * 64}.1234abcd.incomplete"
+    orphan.write_bytes(b"x" * 2_000_000)
+    # What was written to lately may be another program's download.
+    os.utime(orphan, (1e9, 1e9))
+    with open_window() as window:
+        desk = Desk(window, home, qtbot)
+        desk.until_live()
+        window.parts.settings.open_at("hub_token")
+        dialog = desk.dialog(SettingsDialog)
+        assert dialog.windowTitle() == "Models & storage"
+        row = dialog.leftovers
+        desk.until(row.button.isEnabled, START_S)
+        shown = " ".join(label.text() for label in row.findChildren(QLabel))
+        assert "2.0 MB of downloads that nobody goes on with: acme/Tiny-Chat-4bit." in shown
+        desk.click(row, "Remove")
+        desk.until(lambda: not orphan.exists(), START_S)
+        desk.until(lambda: window.parts.notice.text == "2.0 MB are free again")
+        assert not row.button.isEnabled()
+        dialog.close()

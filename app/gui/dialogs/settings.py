@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.gui.dialogs.app_key_card import AppKeyCard
 from app.gui.dialogs.defaults_card import DefaultsCard
+from app.gui.dialogs.leftovers_row import LeftoversRow
 from app.gui.dialogs.named_keys import NamedKeysCard
 from app.gui.dialogs.setting_row import SettingRow
 from app.gui.theme import theme
@@ -43,6 +44,7 @@ _OTHER_ICON: Final = "settings"
 _KEY_PAGE: Final = "Network & keys"
 _WITH_KEYS: Final = "require_key"
 """The setting that stands with the keys it is about."""
+_STORAGE_PAGE: Final = "Models & storage"
 _SERVERS_PAGE: Final = "Servers & memory"
 
 
@@ -75,6 +77,7 @@ class SettingsDialog(QDialog):
         self.named_keys = NamedKeysCard(self)
         self.named_keys.resized.connect(self._fit)
         self.defaults = DefaultsCard(self)
+        self.leftovers = LeftoversRow(self)
         self._titles = tuple(dict.fromkeys(setting.page for setting in SETTINGS))
         for title in self._titles:
             self._pages.addWidget(self._make_page(title))
@@ -144,6 +147,8 @@ class SettingsDialog(QDialog):
                     self.named_keys.put_first(row)
                 else:
                     rows.append(row)
+        if title == _STORAGE_PAGE:
+            rows.append(self.leftovers)
         card = QFrame()
         card.setObjectName("settingsCard")
         inner = QVBoxLayout(card)

@@ -5,6 +5,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QWidget
 
 from app import paths
+from app.gui import format as fmt
 from app.gui.dialogs.named_keys import NewKeySheet
 from app.gui.dialogs.settings import SettingsDialog
 from app.gui.main_window.connect_actions import ConnectActions
@@ -18,6 +19,7 @@ from app.wire.defaults import defaults
 from app.wire.errors import AppError
 from app.wire.keys import NamedKey, NewKey
 from app.wire.settings import BY_NAME, Scope, SettingState, SettingValue
+from app.wire.storage import Leftover
 
 
 class SettingsActions(QObject):
@@ -72,6 +74,7 @@ class SettingsActions(QObject):
         dialog.key_forgotten.connect(self._on_key_forgotten)
         dialog.named_keys.create_requested.connect(self._create_key)
         dialog.named_keys.revoke_requested.connect(self._revoke_key)
+        dialog.leftovers.remove_requested.connect(self._remove_leftovers)
         dialog.finished.connect(self._on_closed)
         self.dialog = dialog
         engine = self._session.mirror.engine
@@ -88,6 +91,7 @@ class SettingsActions(QObject):
             return
         self._session.call("settings", lambda api: api.settings(), self._on_engine_states)
         self._load_keys()
+        self._look_for_leftovers()
         if current.owned is not None:
             self.dialog.show_app_key("", is_stored=False)
         else:
@@ -176,6 +180,29 @@ class SettingsActions(QObject):
                 self.dialog.named_keys.set_keys(keys)
 
         self._session.call("keys", lambda api: api.named_keys(), show)
+
+    def _look_for_leftovers(self) -> None:
+        self._session.call(
+            "leftovers", lambda api: api.leftovers(), self._show_leftovers, self._show_left_error
+        )
+
+    def _remove_leftovers(self) -> None:
+        def tell(removed: list[Leftover]) -> None:
+            size = fmt.file_size(sum(item.size_bytes for item in removed))
+            self.told.emit(self.tr("{} are free again").format(size))
+            self._show_leftovers([])
+
+        self._session.call(
+            "remove-leftovers", lambda api: api.remove_leftovers(), tell, self._show_left_error
+        )
+
+    def _show_leftovers(self, found: list[Leftover]) -> None:
+        if self.dialog is not None:
+            self.dialog.leftovers.show_found(found)
+
+    def _show_left_error(self, error: AppError) -> None:
+        if self.dialog is not None:
+            self.dialog.leftovers.show_error(f"{error.message} {error.hint}".strip())
 
     def _create_key(self, name: str) -> None:
         def show(made: NewKey) -> None:
