@@ -17,12 +17,15 @@ from msgspec.json import encode
 from synthetic import samples
 
 from app.client.api import Api
+from app.engine.sampler import Sampler, Target
 from app.wire.events import Samples
 
 pytestmark = pytest.mark.benchmark
 
 ROUNDS = 5
 SERVERS = 50
+FLEETS = (1, 4, 50)
+TICKS = 100
 EVENTS = 200
 PER_SECOND = 50
 CALLS = 300
@@ -178,3 +181,39 @@ def test_samples_of_fifty_servers_on_the_stream(home: Path) -> None:
             Figure("a day of events at 1 Hz", size * 86_400 / MIB, "MiB"),
         ],
     )
+
+
+@contextmanager
+def fleet(count: int) -> Iterator[dict[str, Target]]:
+    """Run `count` processes that lead groups of their own, as servers do."""
+    words = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    processes = [
+        subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True) for _ in range(count)
+    ]
+    try:
+        yield {f"s{n}": Target(p.pid, time.time()) for n, p in enumerate(processes)}
+    finally:
+        for process in processes:
+            process.communicate()
+
+
+def test_sampler_of_one_four_and_fifty_servers() -> None:
+    figures: list[Figure] = []
+    for count in FLEETS:
+        with fleet(count) as targets:
+            sampler = Sampler(64 << 30)
+            sampler.set_targets(targets)
+            sampler.tick(0.0)
+            begin, spent = time.process_time(), time.perf_counter()
+            for tick in range(1, TICKS + 1):
+                _, values = sampler.tick(float(tick))
+            used = (time.process_time() - begin) / TICKS * 1000
+            took = (time.perf_counter() - spent) / TICKS * 1000
+            assert len([v for v in values.values() if v["memory_bytes"]]) == count
+        figures += [
+            Figure(f"{count} servers, CPU a tick", used, "ms"),
+            Figure(f"{count} servers, CPU a tick and server", used / count, "ms"),
+            Figure(f"{count} servers, share of a core at 1 Hz", used / 10, "%", 2.0),
+            Figure(f"{count} servers, time a tick", took, "ms"),
+        ]
+    report("sampler, a process for each server", figures)
