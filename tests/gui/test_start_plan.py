@@ -384,6 +384,22 @@ def test_notice_floats_above_the_status_line_and_follows_the_window(qtbot: QtBot
     assert host.rect().contains(bar.geometry())
 
 
+def test_notice_leaves_the_widget_beside_it_free(qtbot: QtBot) -> None:
+    host, bar = floating(qtbot)
+    side = QWidget(host)
+    side.setGeometry(300, 0, 600, 576)
+    bar.float_over(host, above=host.findChildren(QWidget)[0], beside=side)
+    bar.show_notice("The engine does not answer.", action_text="Connect again", action=bar.hide)
+    wide = bar.geometry()
+    assert wide.right() > 300
+    side.show()
+    assert bar.geometry().right() <= 300
+    (button,) = [b for b in bar.findChildren(QPushButton) if b.text() == "Connect again"]
+    assert button.width() >= button.sizeHint().width(), "its words are not cut"
+    side.hide()
+    assert bar.geometry() == wide
+
+
 def test_good_news_goes_by_itself_and_trouble_stays(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -425,7 +441,7 @@ def test_notice_spares_what_stands_at_the_left_while_there_is_room(qtbot: QtBot)
     left = QWidget(host)
     left.setGeometry(0, 0, 350, 576)
     left.show()
-    bar.float_over(host, above=host, beside=left)
+    bar.float_over(host, above=host, spares=left)
     host.resize(900, 1200)
     bar.show_notice("A model could not be loaded because of something. " * 4)
     assert bar.geometry().left() >= 350

@@ -136,7 +136,9 @@ class Parts(QObject):
         column.setSpacing(0)
         column.addWidget(self.columns, 1)
         column.addWidget(self.status)
-        self.notice.float_over(central, above=self.status, beside=self.models_panel)
+        self.notice.float_over(
+            central, above=self.status, spares=self.models_panel, beside=self.inspector
+        )
         self._window.setCentralWidget(central)
 
     def _connect(self) -> None:

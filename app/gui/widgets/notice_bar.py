@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QHideEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from app.gui.guarded import guarded
 from app.gui.theme import theme
@@ -15,6 +15,8 @@ from app.gui.widgets import icons
 _WIDEST = 680
 _MARGIN = 16
 """From the edges of what it floats over."""
+_ROOMY = 380
+"""From this width on, text and buttons stand side by side."""
 _RADIUS = 10
 _SHADE = 6
 """Room around the card for its shadow; a part of the widget."""
@@ -25,6 +27,7 @@ _OFFER_LIFE_MS = 30_000
 _NARROW = 380
 """Room beside the widget that it should not cover, below which it covers it all the same."""
 _MOST_WAITING = 8
+_MOVES = (QEvent.Type.Show, QEvent.Type.Hide, QEvent.Type.Resize, QEvent.Type.Move)
 
 
 class _Notice(NamedTuple):
@@ -55,6 +58,7 @@ class NoticeBar(QFrame):
         self._later: deque[_Notice] = deque(maxlen=_MOST_WAITING)
         """Trouble that is shown when what is shown now has been closed."""
         self._spared: QWidget | None = None
+        self._side: QWidget | None = None
         self._icon = QLabel()
         self._text = QLabel()
         self._text.setWordWrap(True)
@@ -74,31 +78,32 @@ class NoticeBar(QFrame):
         self._life = QTimer(self)
         self._life.setSingleShot(True)
         self._life.timeout.connect(self._on_read)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(14 + _SHADE, 8 + _SHADE, 8 + _SHADE, 8 + _SHADE)
-        layout.setSpacing(10)
-        for widget in (
-            self._icon,
-            self._text,
-            self._more,
-            self._button,
-            self._second,
-            self._close,
-        ):
-            layout.addWidget(widget)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(14 + _SHADE, 8 + _SHADE, 8 + _SHADE, 8 + _SHADE)
+        self._grid.setHorizontalSpacing(10)
+        self._grid.setVerticalSpacing(8)
+        self._arrange(is_narrow=False)
         theme().changed.connect(self._restyle)
         self._restyle()
         self.hide()
 
     def float_over(self, host: QWidget, *, above: QWidget, beside: QWidget | None = None) -> None:
-        """Stand in the middle of `host`, at the bottom but for the widget `above` which it is.
+    def float_over(
+        self,
+        host: QWidget,
+        *,
+        above: QWidget,
+        spares: QWidget | None = None,
+        beside: QWidget | None = None,
+    ) -> None:
+        """Stand at the bottom of `host`, above one widget and left of `beside` while it is shown.
 
-        beside: what stands at the left and should stay in sight.
+        spares: what stands at the left and stays in sight where there is room for both.
         """
-        self._host, self._foot, self._spared = host, above, beside
+        self._host, self._foot, self._spared, self._side = host, above, spares, beside
         self.setParent(host)
         self.hide()
-        for watched in (host, beside):
+        for watched in (host, spares, beside):
             if watched is not None:
                 watched.installEventFilter(self)
 
@@ -174,6 +179,18 @@ class NoticeBar(QFrame):
         self._more.setVisible(count > 0)
         self._place()
 
+    def _arrange(self, *, is_narrow: bool) -> None:
+        """Put the buttons beside the text, or below it where there is no room beside."""
+        grid, middle, top = self._grid, Qt.AlignmentFlag.AlignVCenter, Qt.AlignmentFlag.AlignTop
+        grid.addWidget(self._icon, 0, 0, top if is_narrow else middle)
+        grid.addWidget(self._text, 0, 1, 1, 4 if is_narrow else 1)
+        grid.addWidget(self._button, int(is_narrow), 1 if is_narrow else 2)
+        grid.addWidget(self._second, int(is_narrow), 2 if is_narrow else 3)
+        grid.addWidget(self._more, int(is_narrow), 3 if is_narrow else 4)
+        grid.addWidget(self._close, 0, 5, top if is_narrow else middle)
+        grid.setColumnStretch(1, 0 if is_narrow else 1)
+        grid.setColumnStretch(4, 1 if is_narrow else 0)
+
     def _on_read(self) -> None:
         if self.underMouse():
             self._life.start()
@@ -186,14 +203,16 @@ class NoticeBar(QFrame):
         room = self._host.rect()
         if self._foot is not None:
             room.setBottom(room.bottom() - self._foot.height())
+        if self._side is not None and self._side.isVisible():
+            room.setRight(self._side.mapTo(self._host, QPoint(0, 0)).x())
         if (spared := self._spared) is not None and spared.isVisible():
             edge = spared.mapTo(self._host, spared.rect().topRight()).x() + 1
-            room.setLeft(edge if room.width() - edge > _NARROW else 0)
+            room.setLeft(edge if room.right() - edge > _NARROW else 0)
         widest = min(_WIDEST, room.width() - 2 * _MARGIN) + 2 * _SHADE
         wanted = self._line_width() + 2 * _SHADE
         width = min(widest, wanted)
-        layout = self.layout()
-        height = 0 if layout is None else layout.totalHeightForWidth(width)
+        self._arrange(is_narrow=width < _ROOMY)
+        height = self._grid.totalHeightForWidth(width)
         left = room.left() + (room.width() - width) // 2
         self.setGeometry(left, room.height() - height - _MARGIN + _SHADE, width, height)
 
@@ -207,10 +226,13 @@ class NoticeBar(QFrame):
 
     @guarded(False)
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        kinds = (QEvent.Type.Resize, QEvent.Type.ChildAdded)
-        if watched in (self._host, self._spared) and event.type() in kinds and not self.isHidden():
+        if self.isHidden():
+            return False
+        if watched is self._host and event.type() in (QEvent.Type.Resize, QEvent.Type.ChildAdded):
             self._place()
             self.raise_()
+        elif watched in (self._spared, self._side) and event.type() in _MOVES:
+            self._place()
         return False
 
     def paintEvent(self, _event: QPaintEvent) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout
 
 from app.gui import format as fmt
 from app.gui.inspector.page import InspectorPage
@@ -19,6 +19,7 @@ from app.gui.inspector.server.try_chat import TryTab
 from app.gui.inspector.server.words import state_word
 from app.gui.mirror import Mirror
 from app.gui.theme import theme
+from app.gui.widgets.elided_label import ElidedLabel
 from app.gui.widgets.pill import Pill
 from app.gui.widgets.segments import Segments
 
@@ -47,9 +48,7 @@ class ServerPage(InspectorPage):
         )  # fmt: skip
         self.segments.setAccessibleName(self.tr("Parts of this page"))
         self._pill = Pill(theme().font("label"), self)
-        self._since = QLabel(self)
-        self._since.setObjectName("emptyText")
-        self._since.setFont(theme().font("secondary"))
+        self._since = ElidedLabel(theme().font("secondary"), parent=self)
         self._stack = QStackedWidget(self)
         self._made: dict[str, Tab] = {}
         self._lay_out()
@@ -174,4 +173,5 @@ class ServerPage(InspectorPage):
         if mirror.is_stale and mirror.stale_since is not None:
             ago = fmt.ago(time.time() - mirror.stale_since)
             text = self.tr("No word from the engine; last figures {ago}").format(ago=ago)
+        self._since.set_colour(t.color("tx2"))
         self._since.setText(text)

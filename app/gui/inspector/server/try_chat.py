@@ -80,11 +80,13 @@ class TryTab(Tab):
         self._show_emptiness(runs=runs, starts=starts)
         self.prompt.setEnabled(runs)
         self.prompt.setPlaceholderText(
-            self.tr("Ask {name} something").format(name=self._name())
-            if runs else self.tr("{name} is not running").format(name=self._name())
+            self.tr("Ask {name} something").format(name=self._name()) if runs
+            else self.tr("The engine does not answer") if self.mirror.is_stale
+            else self.tr("{name} is not running").format(name=self._name())
         )  # fmt: skip
-        self.start_button.setVisible(not runs and bool(self.turns))
-        self.start_button.setEnabled(not starts and not self.mirror.is_stale)
+        can_start = not runs and not self.mirror.is_stale
+        self.start_button.setVisible(can_start and bool(self.turns))
+        self.start_button.setEnabled(not starts)
         has_text = bool(self.prompt.toPlainText().strip())
         is_fine = self._number(self.temperature, 0, 5) is not False
         is_fine = is_fine and self._number(self.longest, 1, 1_000_000) is not False
@@ -239,6 +241,12 @@ class TryTab(Tab):
                     "The conversation is forgotten when you leave this page."
                 ),
             )
+        elif self.mirror.is_stale:
+            self.empty.show_message(
+                icon="wifi-off",
+                title=self.tr("The engine does not answer"),
+                text=self.tr("You can ask again as soon as it does."),
+            )
         elif starts:
             self.empty.show_message(
                 icon="loader",
@@ -252,7 +260,6 @@ class TryTab(Tab):
                 text=self.tr("Start it to ask it something."),
                 button=self.tr("Start"),
             )
-            self.empty.button.setEnabled(not self.mirror.is_stale)
 
     def _name(self) -> str:
         """Return what programs call this server: the name that it was started with."""
