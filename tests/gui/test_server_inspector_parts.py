@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from panel_kit import LEFT, Engine, engine, server
-from PySide6.QtCore import QUrl
+from PySide6.QtCore import QPoint, QUrl
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -369,6 +369,22 @@ def test_requests_change_by_id_and_keep_their_place(show: Callable[..., Any]) ->
     assert rows.index(1, Column.STATE).data() == "Done"
     rows.add_older([record(0)])
     assert rows.index(3, Column.DURATION).data() == "1.5 s"
+
+
+def test_reason_of_a_refusal_comes_before_the_client_where_room_is_scarce(
+    show: Callable[..., Any], host: FakeHost
+) -> None:
+    host.api.records = [
+        record(1, state=RequestState.REFUSED, error="max_tokens must be at least 1")
+    ]
+    tab = show(RequestsTab)
+    tab.resize(660, 500)
+    tab.poll()
+    assert tab.table.isVisible()
+    assert tab.table.isColumnHidden(Column.CLIENT)
+    assert tab.table.columnWidth(Column.STATE) > 200
+    left = tab.table.mapTo(tab, QPoint(0, 0)).x()
+    assert left == tab.width() - left - tab.table.width() > 0, "inside the margins of the page"
 
 
 def test_nobody_asked_yet_and_no_text_is_kept(show: Callable[..., Any]) -> None:

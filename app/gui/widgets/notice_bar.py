@@ -87,7 +87,6 @@ class NoticeBar(QFrame):
         self._restyle()
         self.hide()
 
-    def float_over(self, host: QWidget, *, above: QWidget, beside: QWidget | None = None) -> None:
     def float_over(
         self,
         host: QWidget,

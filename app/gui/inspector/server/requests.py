@@ -33,8 +33,9 @@ _WIDTHS = {
     Column.TIME: 76, Column.STATE: 86, Column.CLIENT: 96, Column.MODEL: 150, Column.TOKENS: 86,
     Column.FIRST: 68, Column.RATE: 58, Column.DURATION: 68,
 }  # fmt: skip
-_FROM = {Column.DURATION: 440, Column.CLIENT: 560, Column.MODEL: 720}
-"""From these widths on there is room for a column; the tool-tip has everything anyway."""
+_FROM = {Column.DURATION: 440, Column.CLIENT: 680, Column.MODEL: 720}
+"""From these widths on there is room for a column and, first of all, for why a request failed; the
+tool-tip has everything anyway."""
 
 
 class RequestTable(QTableView):
@@ -189,7 +190,7 @@ class RequestsTab(Tab):
         column.addWidget(Rule(self))
         # The text of the first column stands below the title.
         middle = QHBoxLayout()
-        middle.setContentsMargins(_SIDE - _CELL_PAD, 0, 0, 0)
+        middle.setContentsMargins(_SIDE - _CELL_PAD, 0, _SIDE - _CELL_PAD, 0)
         middle.addWidget(self._stack)
         column.addLayout(middle, 1)
         column.addWidget(Rule(self))
