@@ -195,6 +195,7 @@ QPushButton[kind="flat"] {{ background: transparent; border: 1px solid transpare
 QPushButton[kind="flat"]:hover {{ background: {t.hover}; }}
 QPushButton[kind="flat"]:pressed {{ background: {t.press}; }}
 QPushButton[kind="flat"]:focus {{ border: 2px solid {t.acc}; padding: 0 4px; }}
+QLabel#placeMark {{ color: {t.acc}; }}
 QPushButton#engineSwitch {{ background: transparent; border: 1px solid transparent; color: {t.tx2};
     padding: 0 25px 0 7px; text-align: left; }}
 QPushButton#engineSwitch:hover {{ background: {t.hover}; }}

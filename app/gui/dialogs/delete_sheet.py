@@ -29,12 +29,14 @@ class DeleteSheet(QDialog):
 
     agreed = Signal(object)  # list[str]: the folders to delete
 
-    def __init__(self, removal: Removal, parent: QWidget | None = None) -> None:
+    def __init__(self, removal: Removal, place: str, parent: QWidget | None = None) -> None:
+        """`place` is the other computer that the model is on, "" for this one."""
         super().__init__(parent)
         self._removal = removal
         self.setWindowTitle(self.tr("Delete model"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        title = _label(self.tr("Delete {}?").format(removal.name), "name", self)
+        question = self.tr("Delete {0} from {1}?") if place else self.tr("Delete {0}?")
+        title = _label(question.format(removal.name, place), "name", self)
         self.ticks: list[QCheckBox] = []
         self.texts: list[QLabel] = []
         self.note = NoteLine("warn", self)

@@ -87,7 +87,10 @@ class DownloadActions(QObject):
             return
         is_much = download.done_bytes > _WORTH_ASKING
         if is_much and not may_cancel_download(
-            self._window, download_id, fmt.file_size(download.done_bytes)
+            self._window,
+            download_id,
+            fmt.file_size(download.done_bytes),
+            self._session.mirror.place,
         ):
             return
         self._session.call("cancel-download", lambda api: api.remove_download(download_id))

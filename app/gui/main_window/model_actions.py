@@ -131,6 +131,7 @@ class ModelActions(QObject):
         )
 
     def _ask_to_delete(self, removal: Removal) -> None:
+        place = self._session.mirror.place
         if (refusal := _refusal(removal)) is not None:
             self.failed.emit(refusal)
             return
@@ -140,7 +141,7 @@ class ModelActions(QObject):
                 "delete-model", lambda api: _delete(api, removal, places), self._on_deleted
             )
 
-        sheet = DeleteSheet(removal, self._window)
+        sheet = DeleteSheet(removal, place, self._window)
         sheet.agreed.connect(delete)
         sheet.open()
 

@@ -66,18 +66,21 @@ def keeps_mine(window: QWidget, name: str) -> bool | None:
     return {mine: True, theirs: False}.get(box.choose(mine, theirs))
 
 
-def may_revoke(window: QWidget, name: str) -> bool:
-    """Ask whether an API key may be revoked."""
+def may_revoke(window: QWidget, name: str, place: str) -> bool:
+    """Ask whether an API key may be revoked; `place` is the other computer it is for, or ""."""
     box = Question(window, _tr("Revoke key"), "key")
-    box.setText(_tr("Revoke the key “{name}”?").format(name=name))
+    here, there = _tr("Revoke the key “{name}”?"), _tr("Revoke the key “{name}” of {place}?")
+    box.setText((there if place else here).format(name=name, place=place))
     box.setInformativeText(_tr("Programs that use it are refused from now on."))
     return box.ask(_tr("Revoke"))
 
 
-def may_cancel_download(window: QWidget, name: str, amount: str) -> bool:
-    """Ask whether what has come of a download may be thrown away."""
+def may_cancel_download(window: QWidget, name: str, amount: str, place: str) -> bool:
+    """Ask whether what has come of a download may be thrown away, on the computer `place`."""
     box = Question(window, _tr("Cancel download"), "download")
-    box.setText(_tr("Cancel the download of {name}?").format(name=name))
+    here = _tr("Cancel the download of {name}?")
+    there = _tr("Cancel the download of {name} on {place}?")
+    box.setText((there if place else here).format(name=name, place=place))
     box.setInformativeText(
         _tr("The {amount} that have come are deleted. Pause keeps them.").format(amount=amount)
     )

@@ -215,7 +215,8 @@ class SettingsActions(QObject):
         self._session.call("make-key", lambda api: api.create_key(name), show, self._show_key_error)
 
     def _revoke_key(self, key: NamedKey) -> None:
-        if self.dialog is not None and may_revoke(self.dialog, key.name):
+        place = self._session.mirror.place
+        if self.dialog is not None and may_revoke(self.dialog, key.name, place):
             self._session.call(
                 "revoke-key",
                 lambda api: api.revoke_key(key.id),

@@ -97,6 +97,9 @@ class StatusLine(QWidget):
             icon, colour, text = "lock", "tx2", self.tr("Key required")
         elif engine.open_bind:
             icon, colour, text = "triangle-alert", "bad", self.tr("Open to the network, no key")
+        elif self._mirror.place:
+            # It listens to its own computer alone; a tunnel or a proxy let us in.
+            icon, colour, text = "lock-open", "tx2", self.tr("No key")
         else:
             icon, colour, text = "lock-open", "tx2", self.tr("This computer only, no key")
         self._key_icon.setPixmap(icons.pixmap(icon, t.color(colour).name(), 13, 2.0))

@@ -208,7 +208,9 @@ class ForeignList(QWidget):
         box = QMessageBox(self)
         box.setIcon(QMessageBox.Icon.Question)
         box.setWindowTitle(self.tr("Stop a server"))
-        box.setText(self.tr("Stop {} (process {})?").format(server.name, server.pid))
+        place = self._mirror.place
+        here, there = self.tr("Stop {} (process {})?"), self.tr("Stop {} (process {}) on {}?")
+        box.setText((there if place else here).format(server.name, server.pid, place))
         memory = self.tr("It uses {} of memory. ").format(fmt.memory_text(server.memory_bytes))
         box.setInformativeText(
             (memory if server.memory_bytes else "")

@@ -22,6 +22,8 @@ from app.wire.fit import rounded_down
 HEIGHT = 70
 _GIB = 2**30
 _PAD = 16
+_NAME_ROOM = 120
+"""Pixels for the name of another computer."""
 _TITLE_TOP = 9
 _BAR_TOP = 31
 _BAR_HEIGHT = 8
@@ -104,6 +106,11 @@ class MemoryStrip(QWidget):
         sample = mirror.machine
         has_gpu = machine is not None and machine.has_gpu
         title = self.tr("Unified memory") if has_gpu else self.tr("Memory")
+        if mirror.place:
+            name = QFontMetrics(theme().font("label")).elidedText(
+                mirror.place, Qt.TextElideMode.ElideMiddle, _NAME_ROOM
+            )
+            title = self.tr("{} of {}").format(title, name)
         limit = None if machine is None else rounded_down(machine.gpu_limit_bytes or 0)
         total = 0.0 if sample is None else float(rounded_down(sample.memory_total_bytes))
         names: list[tuple[str, float | None, int]] = [

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.gui.delegates.tile_look import MARGIN
@@ -12,6 +13,7 @@ from app.gui.theme import theme
 from app.gui.widgets.search_field import SearchField
 from app.gui.widgets.segments import Segments
 
+_PLACE_ROOM: Final = 120
 SEGMENTS: Final = (Segment.ALL, Segment.INSTALLED, Segment.HUB)
 
 
@@ -21,6 +23,8 @@ class ModelsHead(QWidget):
     def __init__(self, choices: Choices, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.summary = QLabel(self)
+        self.place = QLabel(self)
+        self.place.setObjectName("placeMark")
         self.segments = Segments(
             (self.tr("All"), self.tr("Installed"), self.tr("Hugging Face")), self
         )
@@ -63,6 +67,14 @@ class ModelsHead(QWidget):
         self.search.setPlaceholderText(names[self.segment])
         self.search.setAccessibleName(names[self.segment])
 
+    def show_place(self, name: str) -> None:
+        """Say on which other computer these models are; "" is this one."""
+        metrics = self.place.fontMetrics()
+        shown = metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, _PLACE_ROOM)
+        self.place.setText(self.tr("on {0}").format(shown) if name else "")
+        self.place.setToolTip(name)
+        self.place.setVisible(bool(name))
+
     def _title(self) -> QHBoxLayout:
         title = QLabel(self.tr("Models"), self)
         title.setFont(theme().font("page"))
@@ -71,9 +83,14 @@ class ModelsHead(QWidget):
         self.summary.setFont(theme().font("secondary"))
         # The summary is smaller than the title; two pixels put both on one base line.
         self.summary.setContentsMargins(0, 4, 0, 0)
+        self.place.setFont(theme().font("secondary"))
+        self.place.setContentsMargins(0, 4, 0, 0)
+        self.place.hide()
         row = QHBoxLayout()
         row.setContentsMargins(MARGIN + 2, 0, MARGIN + 2, 0)
         row.addWidget(title)
+        row.addSpacing(4)
+        row.addWidget(self.place)
         row.addStretch()
         row.addWidget(self.summary)
         return row

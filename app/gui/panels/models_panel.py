@@ -172,6 +172,7 @@ class ModelsPanel(QWidget):
         mirror.server_removed.connect(self._update_activity)
         mirror.engine_changed.connect(self._on_link_changed)
         mirror.link_changed.connect(self._on_link_changed)
+        mirror.place_changed.connect(self.head.show_place)
         self._on_downloads_changed()
         self._on_models_changed()
         self._update_activity()
