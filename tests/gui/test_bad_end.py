@@ -1,6 +1,8 @@
 """The quiet notice after a run that did not end in order, with real processes."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from window_kit import END_S, START_S, Desk, free_port, open_window, program_environment, wait_until
 
 from app import paths
+from app.client.api import Api
 from app.ending import BadEnd, Cause, Ending
 from app.gui.dialogs.report import ReportDialog
 from app.gui.dialogs.welcome import WelcomeSheet
@@ -117,3 +120,22 @@ def test_damaged_files_are_told_one_after_another_and_once_for_each_run_of_the_e
         window.remarks._take(engine)
         qtbot.wait(600)
         assert notice.text == ""
+
+
+def test_key_is_in_no_file_of_a_crash(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    key = "correct-horse-battery-staple"
+    monkeypatch.setenv("MLX_MANAGER_API_KEY", key)
+    app = start_app(own_home)
+    url = json.loads((own_home / "run" / "engine.json").read_text())["url"]
+    with Api(url, key) as api:
+        assert api.engine().key_required
+    log = own_home / "logs" / "app.log"
+    assert wait_until(lambda: "the first frame is out" in log.read_text(), START_S)
+    os.kill(app.pid, signal.SIGSEGV)
+    assert app.wait(END_S) == -signal.SIGSEGV
+    psutil.wait_procs(leaks.processes_with_home_under(own_home), END_S)
+    assert "Segmentation fault" in (own_home / "logs" / "crash.log").read_text()
+    files = [file for file in own_home.rglob("*") if file.is_file()]
+    assert not [file for file in files if key.encode() in file.read_bytes()]
