@@ -20,7 +20,7 @@ _KEY = "palette_recent"
 _MOST_RECENT = 20
 _NAMED = ("start", "stop", "restart", "log")
 """Commands about one server or profile; the palette has them for each."""
-_LEFT_OUT = ("palette", *_NAMED)
+_LEFT_OUT = ("palette", "engines", *_NAMED)
 _ICONS = {
     "&File": "file-text",
     "&Model": "boxes",
