@@ -28,9 +28,13 @@ def texts(card: NamedKeysCard) -> str:
 
 
 def press(desk: Desk, parent: NamedKeysCard, name: str) -> None:
-    found = [b for b in parent.findChildren(QPushButton) if b.isVisible()]
-    (button,) = [b for b in found if b.accessibleName() == name]
-    desk.qtbot.mouseClick(button, LEFT)
+    def found() -> list[QPushButton]:
+        buttons = parent.findChildren(QPushButton)
+        return [b for b in buttons if b.isVisible() and b.accessibleName() == name]
+
+    # Rows that replace others are shown an event later.
+    desk.until(lambda: len(found()) == 1)
+    desk.qtbot.mouseClick(found()[0], LEFT)
 
 
 def make_key(desk: Desk, card: NamedKeysCard, name: str) -> str:
