@@ -30,7 +30,8 @@ BUILD_S = 900
 FIRST_PAINT_S = 1.0
 # The first start reads everything from the disk; 3 s were seen on a busy machine.
 COLD_S = 15.0
-FILLED_S = 3.0
+# 2.4 to 4 s were seen from the source on a machine with much else to do.
+FILLED_S = 6.0
 
 pytestmark = [pytest.mark.bundle, pytest.mark.timeout(BUILD_S + 300)]
 
