@@ -21,8 +21,8 @@ _log = logging.getLogger("gui")
 _FIRST_SIZE = (1400, 860)
 _SMALLEST = (960, 600)
 _SIDE_WIDTH = 400
-_SAVE_S = 30.0
-"""Three documents on a disk that takes 4 s for each of their two or three flushes."""
+_SAVE_S = 60.0
+"""Three documents on a disk that takes 5 s for each of their flushes, twice over."""
 _NO_FRAME_MS = 500
 """A window that is covered gets no frame; its engine must start all the same."""
 
