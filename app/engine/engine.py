@@ -307,7 +307,9 @@ class Engine:
             self._downloads, self._foreign, self._hub, self._access, self._gateway.ledger,
             self._history, self._throttle, self._rescan, self._apply_settings,
         )  # fmt: skip
-        self._http = ControlServer(make_app(state))
+        app = make_app(state)
+        await app.warm()
+        self._http = ControlServer(app)
         self._serving = self._spawn(self._http.serve([control]), "http")
         await self._http.starts.wait()
         if not self._http.started:

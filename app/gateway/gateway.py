@@ -10,6 +10,7 @@ from app.gateway.connection import Connection
 from app.gateway.directory import Directory
 from app.gateway.ledger import Ledger
 from app.gateway.shared import Limits, Shared
+from app.gateway.warm import warm
 from app.throttle import Throttle
 
 log = logging.getLogger("gateway")
@@ -61,6 +62,7 @@ class Gateway:
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen and return the address in use; port 0 takes a free one. Raises OSError."""
+        warm(self._shared)
         self._server = await self._listen(host, port, None)
         self.host = host
         return _address(self._server)

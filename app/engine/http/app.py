@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import gate
 from app.engine.http.handlers import Handler, handler
+from app.engine.http.warm import warm
 from app.wire.errors import AppError, ErrorCode, error_answer
 from app.wire.routes import ROUTES
 
@@ -27,7 +28,7 @@ _CODES = {
 }
 
 
-def make_app(state: "State") -> ASGIApp:
+def make_app(state: "State") -> "Gate":
     """Return the application for one engine."""
     by_path: dict[str, dict[str, Handler]] = {}
     for row in ROUTES:
@@ -59,6 +60,10 @@ class Gate:
     def __init__(self, app: ASGIApp, state: "State") -> None:
         self._app = app
         self._state = state
+
+    async def warm(self) -> None:
+        """Run every route once, past the gate."""
+        await warm(self._app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request or refuse it."""
