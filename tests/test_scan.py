@@ -113,10 +113,20 @@ def test_hub_repo_that_is_no_mlx_model_is_left_out(tmp_path: Path, files: dict[s
     assert_nothing(scan(tmp_path))
 
 
-def test_hub_data_set_and_detached_revision_are_left_out(tmp_path: Path) -> None:
+def test_hub_data_set_is_left_out(tmp_path: Path) -> None:
     make_hub_repo(tmp_path, "someone/data", model_files(), kind="datasets")
-    make_hub_repo(tmp_path, "someone/branch", model_files(), ref="other")
     assert_nothing(scan(tmp_path))
+
+
+def test_other_revision_is_the_model_where_there_is_no_main(tmp_path: Path) -> None:
+    repo = make_hub_repo(tmp_path, ID, model_files(), commit="c" * 40, ref="old")
+    os.utime(repo / "refs" / "old", (1e9, 1e9))
+    make_hub_repo(tmp_path, ID, model_files(max_position_embeddings=7), commit="b" * 40, ref="v1.0")
+    (model,) = scan(tmp_path).models
+    assert (model.id, model.context_length) == (ID, 7)
+    make_hub_repo(tmp_path, ID, model_files())
+    (model,) = scan(tmp_path).models
+    assert model.path.endswith("a" * 40)
 
 
 def test_hub_cache_that_is_missing_or_empty_has_no_models(tmp_path: Path) -> None:

@@ -143,6 +143,13 @@ class HubFile(msgspec.Struct, frozen=True):
     size_bytes: int | None = None
 
 
+class HubRevision(msgspec.Struct, frozen=True):
+    """A branch or a tag of a model."""
+
+    name: str
+    commit: str
+
+
 class HubDetails(msgspec.Struct, frozen=True):
     """Everything about one model on the hub."""
 
@@ -158,6 +165,8 @@ class HubDetails(msgspec.Struct, frozen=True):
     base_models: tuple[str, ...] = ()
     url: str = ""
     """Its page on the hub."""
+    revisions: tuple[HubRevision, ...] = ()
+    """Branches, then tags, at most 100; empty where the hub did not tell."""
     notice: str = ""
 
 

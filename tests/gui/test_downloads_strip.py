@@ -16,7 +16,7 @@ from app.gui.main import make_application
 from app.gui.mirror import LinkState, Mirror
 from app.gui.models import download_text
 from app.gui.models.download_list import DownloadList, DownloadRole
-from app.gui.models.hub_text import hub_id
+from app.gui.models.hub_text import hub_id, wanted_revision
 from app.gui.models.model_list import Role
 from app.gui.panels.models_panel import ModelsPanel
 from app.wire.errors import ErrorCode
@@ -297,6 +297,20 @@ def test_buttons_ask_for_what_they_show(
 )
 def test_hub_id_is_read_from_ids_and_addresses(text: str, expected: str | None) -> None:
     assert hub_id(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://huggingface.co/a/b/tree/v1.0?x=1", "a/b@v1.0"),
+        ("https://huggingface.co/a/b/commit/abc", "a/b@abc"),
+        ("https://huggingface.co/a/b/tree/", "a/b"),
+        ("https://huggingface.co/a/c/tree/v1.0", "a/b"),
+        ("a/b", "a/b"),
+    ],
+)
+def test_address_of_a_revision_keeps_it(text: str, expected: str) -> None:
+    assert wanted_revision(text, "a/b") == expected
 
 
 def test_model_holds_to_the_rules_of_qt(mirror: Mirror) -> None:

@@ -1,5 +1,6 @@
 """Models on the disk in the real window: deleted, damaged and repaired."""
 
+import html
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,17 +9,22 @@ import pytest
 from hub import StandInHub
 from model_kit import make_folder
 from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtWidgets import QLabel, QStyleOptionViewItem
+from PySide6.QtWidgets import QLabel, QMenu, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 from window_kit import START_S, TINY, Desk, furnish, open_window, write_profile
 
 from app import paths
+from app.gui import format as fmt
+from app.gui.delegates.download_tile import DownloadAction
 from app.gui.delegates.model_tile import ModelTile
 from app.gui.dialogs.delete_sheet import DeleteSheet
 from app.gui.dialogs.settings import SettingsDialog
 from app.gui.inspector.model.page import ModelPage
+from app.gui.models import download_text
 from app.gui.models.model_list import Role
 from app.gui.models.model_rows import Offer
+from app.gui.models.model_text import fit_word
+from app.gui.models.palette_list import PaletteEntry
 
 RUNS = "acme/Runs-4bit"
 
@@ -215,3 +221,101 @@ def test_unfinished_files_are_cleared_in_the_settings(home: Path, qtbot: QtBot) 
         desk.until(lambda: window.parts.notice.text == "2.0 MB are free again")
         assert not row.button.isEnabled()
         dialog.close()
+
+
+def test_page_offers_the_revisions_of_the_hub_and_downloads_the_chosen_one(
+    fetched: Desk, standin: StandInHub, allow_log: Callable[[str], None]
+) -> None:
+    allow_log("download")
+    other = "acme/Other-4bit"
+    standin.add_model(other, DEMO_FILES).tags += ["v1.0", "v2/beta"]
+    standin.rate = 100_000
+    page = page_of(fetched, other)
+    fetched.until(lambda: page.subject.details is not None, START_S)
+    assert "v1.0 and v2/beta" in [fact.text for fact in page.facts.facts()]
+    menu = page.buttons.menu()
+    (choices,) = [a.menu() for a in menu.actions() if a.text() == "Download revision"]
+    assert isinstance(choices, QMenu)
+    next(a for a in choices.actions() if a.text().startswith("v1.0 · ")).trigger()
+    menu.deleteLater()
+    fetched.until(lambda: other in fetched.mirror.downloads, START_S)
+    assert fetched.mirror.downloads[other].revision == "v1.0"
+    standin.rate = None
+    fetched.until(lambda: other in fetched.mirror.models, START_S)
+
+
+def test_pasted_address_of_a_revision_downloads_that_revision(
+    fetched: Desk, standin: StandInHub, allow_log: Callable[[str], None]
+) -> None:
+    allow_log("download")
+    other = "acme/Other-4bit"
+    standin.add_model(other, DEMO_FILES).tags.append("v1.0")
+    standin.rate = 100_000
+    panel = fetched.window.parts.models_panel
+    panel.search.setText(f"{standin.url}/{other}/tree/v1.0")
+    fetched.until(lambda: row(fetched, other).isValid(), START_S)
+    press(fetched, row(fetched, other))
+    fetched.until(lambda: other in fetched.mirror.downloads, START_S)
+    assert fetched.mirror.downloads[other].revision == "v1.0"
+    standin.rate = None
+    fetched.until(lambda: other in fetched.mirror.models, START_S)
+
+
+def test_surfaces_never_differ_in_the_size_or_the_state_of_a_model(
+    fetched: Desk, standin: StandInHub, allow_log: Callable[[str], None]
+) -> None:
+    allow_log("download")
+    parts = fetched.window.parts
+    page = page_of(fetched, RUNS)
+    fetched.until(lambda: page.subject.folder is not None and page.subject.details is not None)
+    size = fmt.file_size(fetched.mirror.models[RUNS].size_bytes)
+    assert_alike(fetched, page, size, "Run")
+    largest = max(blobs(fetched.home, RUNS).iterdir(), key=lambda file: file.stat().st_size)
+    spoil(largest)
+    parts.model_actions.check(RUNS)
+    fetched.until(lambda: fetched.mirror.models[RUNS].is_damaged, START_S)
+    assert_alike(fetched, page, size, "Repair")
+    other = "acme/Other-4bit"
+    standin.add_model(other, DEMO_FILES)
+    standin.rate = 20_000
+    page = page_of(fetched, other)
+    fetched.until(lambda: page.subject.details is not None, START_S)
+    planned = page.subject.size_bytes
+    parts.downloads.begin(other)
+    fetched.until(lambda: other in fetched.mirror.downloads, START_S)
+    fetched.until(lambda: fetched.mirror.downloads[other].total_bytes, START_S)
+    download = fetched.mirror.downloads[other]
+    assert download.total_bytes == planned
+    assert not row(fetched, other).isValid()
+    strip = parts.models_panel.downloads.model
+    line = download_text.line(fetched.mirror.downloads[other])
+    assert line in strip.index(0).data(Qt.ItemDataRole.ToolTipRole)
+    assert page.buttons.state.text() == line
+    assert not any(other in entry.id for entry in palette(fetched))
+    parts.downloads.act((DownloadAction.CANCEL, other))
+    fetched.until(lambda: other not in fetched.mirror.downloads)
+
+
+def palette(desk: Desk) -> list[PaletteEntry]:
+    return list(desk.window.parts.quick.palette._entries())
+
+
+def assert_alike(desk: Desk, page: ModelPage, size: str, offer: str) -> None:
+    """Compare a model's row, tool-tip, page, palette and terminal."""
+    index = row(desk, RUNS)
+    shown = index.data(Role.ROW)
+    fault = desk.mirror.models[RUNS].fault or ""
+    assert fmt.file_size(shown.size_bytes) == size
+    assert shown.offer is {"Run": Offer.RUN, "Repair": Offer.REPAIR}[offer]
+    assert fault in html.unescape(index.data(Qt.ItemDataRole.ToolTipRole))
+    (fact,) = [f.text for f in page.facts.facts() if f.label == "On the disk"]
+    assert fact.startswith(f"{size} · ")
+    assert page.files.aside.text().endswith(size)
+    assert page.problem.text() == fault
+    entries = {entry.id: entry for entry in palette(desk)}
+    assert entries[f"show:{RUNS}"].detail.endswith(size)
+    assert (f"run:{RUNS}" in entries) is (offer == "Run")
+    found = index.data(Role.FIT)
+    assert (found is None) is bool(fault)
+    if found is not None:
+        desk.until(lambda: page.memory.pill.text() == fit_word(found))

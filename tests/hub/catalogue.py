@@ -60,6 +60,7 @@ class HubModel:
     granted: set[str] = field(
         default_factory=set
     )  # user names that may read a gated or private repo
+    tags: list[str] = field(default_factory=list)  # revisions beside main; all are the same commit
     cache: dict[Any, dict[str, Any]] = field(default_factory=dict)  # computed API answers
 
     @cached_property

@@ -185,7 +185,9 @@ class Handler(Answers):
                 info = {k: info[k] for k in ("_id", "id", "modelId", *expand) if k in info}
             return self._json(info)
         if rest == "refs":
-            return self._json({"tags": [], "converts": [],
+            tags = [{"name": tag, "ref": f"refs/tags/{tag}", "targetCommit": model.sha}
+                    for tag in model.tags]  # fmt: skip
+            return self._json({"tags": tags, "converts": [],
                                "branches": [{"name": "main", "ref": "refs/heads/main",
                                              "targetCommit": model.sha}]})  # fmt: skip
         if match := re.fullmatch(r"tree/([^/]+)(?:/(.*))?", rest):

@@ -185,7 +185,7 @@ class StandInHub:
         return model
 
     def check_revision(self, model: HubModel, revision: str) -> None:
-        if revision not in ("main", model.sha):
+        if revision not in ("main", model.sha, *model.tags):
             raise HubError(404, f"Invalid rev id: {revision}", "RevisionNotFound")
 
     def full_info(self, model: HubModel, *, blobs: bool) -> dict[str, Any]:

@@ -253,6 +253,8 @@ class DownloadTile(QStyledItemDelegate):
         small = QFontMetricsF(secondary)
         painter.setFont(secondary)
         painter.setPen(t.color("tx2"))
+        if download.revision != "main":
+            author = f"{author} · {download.revision}"
         if download.id in self._wanted:
             author = self.tr("then runs")
         author = small.elidedText(author, Qt.TextElideMode.ElideRight, right - width - 12 - left)

@@ -40,9 +40,10 @@ class DownloadActions(QObject):
         self._session = session
         self._window = window
 
-    def begin(self, hub_id: str) -> None:
-        """Download a model of the hub."""
-        request = DownloadRequest(hub_id)
+    def begin(self, wanted: str) -> None:
+        """Download a model of the hub by its id, or by `id@revision`."""
+        hub_id, _, revision = wanted.partition("@")
+        request = DownloadRequest(hub_id, revision or "main")
         self._session.call("download", lambda api: api.add_download(request))
 
     def commands(self) -> dict[str, Callable[[], object]]:

@@ -81,7 +81,9 @@ def _progress(download: Download) -> str:
 
 def tip(download: Download) -> str:
     """Return the whole story of a download."""
-    texts = [download.id, line(download)]
+    is_main = download.revision == "main"
+    name = download.id if is_main else f"{download.id} · {download.revision}"
+    texts = [name, line(download)]
     if download.failure is not None:
         texts.append(download.failure.hint)
     texts.append(download.notice)

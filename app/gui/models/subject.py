@@ -10,7 +10,7 @@ from PySide6.QtCore import QCoreApplication
 
 from app.gui import format as fmt
 from app.gui.workers.model_folder import ModelFolder
-from app.wire.hub import HubDetails, HubFile, HubModel
+from app.wire.hub import HubDetails, HubFile, HubModel, HubRevision
 from app.wire.nouns import Download, Model, ModelSource, Profile, Server
 
 _COMMIT = 40
@@ -106,6 +106,12 @@ class Subject:
         return path.name if is_commit else None
 
     @property
+    def other_revisions(self) -> tuple[HubRevision, ...]:
+        """The branches and tags of the hub but for main."""
+        known = self.details.revisions if self.details is not None else ()
+        return tuple(revision for revision in known if revision.name != "main")
+
+    @property
     def is_outdated(self) -> bool:
         """True when the hub has a newer commit than the disk."""
         newest = self.details.commit if self.details is not None else None
@@ -132,6 +138,7 @@ def facts(subject: Subject) -> list[Fact]:
         _base(subject),
         *_places(subject),
         _revision(subject),
+        _revisions(subject),
         *_dates(subject),
         _fame(subject),
         _users(subject),
@@ -236,6 +243,14 @@ def _revision(subject: Subject) -> Fact | None:
         old=short, new=(newest or "")[:_SHORT_COMMIT]
     )
     return Fact(_tr("Revision"), text, f"{commit}\n{newest}")
+
+
+def _revisions(subject: Subject) -> Fact | None:
+    others = subject.other_revisions
+    if not others:
+        return None
+    texts = [f"{r.name} · {r.commit[:_SHORT_COMMIT]}" for r in others]
+    return Fact(_tr("Others"), names([r.name for r in others]), "\n".join(texts))
 
 
 def _dates(subject: Subject) -> list[Fact]:

@@ -12,7 +12,7 @@ from app.gui.delegates.model_tile import ModelTile
 from app.gui.mirror import Mirror
 from app.gui.models.activity import activity_of
 from app.gui.models.facets import Facets, choices
-from app.gui.models.hub_text import search_words
+from app.gui.models.hub_text import search_words, wanted_revision
 from app.gui.models.memory_plan import limit_bytes
 from app.gui.models.model_filter import ModelFilter, Segment
 from app.gui.models.model_list import ModelList, Role
@@ -45,7 +45,7 @@ class ModelsPanel(QWidget):
     copy_id_requested = Signal(object)  # str, the model's id
     open_page_requested = Signal(object)  # str, a hub id
     delete_requested = Signal(object)  # str, the model's id
-    download_requested = Signal(object)  # str, a hub id
+    download_requested = Signal(object)  # str, a hub id, with @ and a revision if not main
     download_and_run_requested = Signal(object)  # str, a hub id
     repair_requested = Signal(object)  # str, the model's id
     download_action_requested = Signal(object)  # tuple[DownloadAction, str]
@@ -378,7 +378,7 @@ class ModelsPanel(QWidget):
         if self._mirror.is_stale:
             return
         self._pending.add(model_id)
-        self.download_requested.emit(model_id)
+        self.download_requested.emit(wanted_revision(self.search.text(), model_id))
 
     def _on_menu_requested(self, request: MenuRequest) -> None:
         row = self._row(request.row)

@@ -228,7 +228,7 @@ class Browser:
             notice=self._web.notice,
         )
         if not is_short:
-            details = self._with_card(details, revision)
+            details = self._with_revisions(self._with_card(details, revision))
         # Not before everything is known: what the helper was too slow for is asked again.
         shape = model.shape
         if shape is not None and (shape.cache is not None or model.supported is False):
@@ -270,6 +270,16 @@ class Browser:
             return None if reply.is_cut else parse_table(reply.body)
         except (HubTrouble, UnreadableError):
             return None
+
+    def _with_revisions(self, details: HubDetails) -> HubDetails:
+        if self._web.is_scarce:
+            return details
+        path = f"/api/models/{details.model.id}/refs"
+        try:
+            value, _ = self._web.json(path, None, limit_bytes=_MAX_INFO_BYTES)
+        except HubTrouble:
+            return details
+        return msgspec.structs.replace(details, revisions=parse.revisions_of(value))
 
     def _with_card(self, details: HubDetails, revision: str) -> HubDetails:
         if not any(file.name == "README.md" for file in details.files):

@@ -8,7 +8,7 @@ from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 from app.architectures import installed_architectures
-from app.wire.hub import HubFile, HubModel
+from app.wire.hub import HubFile, HubModel, HubRevision
 from app.wire.links import ID, is_link, read_link
 from app.worker.files import Table, clean, table, texts, whole_number
 
@@ -22,6 +22,8 @@ _MAX_COUNT = 10**12
 _MAX_SIZE = 1 << 50
 _MAX_FILES = 10_000
 _MAX_CONTEXT = 10**9
+_MAX_REVISIONS = 100
+_REVISION = re.compile(r"[\w][\w./-]{0,199}", re.ASCII)
 _LINK = re.compile(r'<([^<>]{1,4000})>\s*;[^,<]{0,100}\brel="?next"?')
 _SIZE = re.compile(r"(?<![0-9.])(\d{1,4}(?:\.\d{1,3})?)([BbMm])(?![A-Za-z0-9])")
 _BITS = re.compile(r"(?<![0-9A-Za-z])(\d)[-_ ]?bits?(?![A-Za-z0-9])", re.IGNORECASE)
@@ -182,6 +184,19 @@ def id_in(text: str, endpoint: str) -> tuple[str | None, bool]:
         return (text, False) if ID.fullmatch(text) else (None, False)
     link = read_link(text, hosts)
     return (None, False) if link is None else (link.id, True)
+
+
+def revisions_of(value: object) -> tuple[HubRevision, ...]:
+    """Return the branches and tags in the hub's answer about them."""
+    answer = table(value)
+    found: list[HubRevision] = []
+    for kind in ("branches", "tags"):
+        rows = answer.get(kind)
+        for row in cast("list[object]", rows if isinstance(rows, list) else [])[:_MAX_REVISIONS]:
+            name, commit = table(row).get("name"), table(row).get("targetCommit")
+            if isinstance(name, str) and isinstance(commit, str) and _REVISION.fullmatch(name):
+                found.append(HubRevision(name, clean(commit)[:40]))
+    return tuple(found[:_MAX_REVISIONS])
 
 
 def card_text(data: bytes) -> str:

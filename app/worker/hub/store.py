@@ -12,7 +12,7 @@ from app.wire.hub import HubDetails, HubModel
 from app.wire.reading import read_json
 
 _log = logging.getLogger("hub")
-_VERSION = 2
+_VERSION = 3
 """Raised when HubDetails changes; older files are made anew."""
 _MOST_ROWS = 2_000
 FRESH_S = 300.0

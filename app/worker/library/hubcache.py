@@ -53,10 +53,10 @@ def hub_models(cache: Path, memory: Memory, warnings: list[str]) -> Iterator[Fou
 def hub_model(repo: str, memory: Memory, *, source: ModelSource) -> Found | None:
     """Return the model that `main` of a cached repository points to, None if it is not for us.
 
-    mlx-lm loads a hub id by its `main`; other revisions cannot be served by that id. Raises OSError
-    and DamagedError.
+    Without `main` it is the revision that was downloaded last: servers load folders, not ids.
+    Raises OSError and DamagedError.
     """
-    commit = _main(repo)
+    commit = _commit(repo)
     if commit is None:
         return None
     folder = f"{repo}/snapshots/{commit}"
@@ -77,14 +77,20 @@ def hub_model(repo: str, memory: Memory, *, source: ModelSource) -> Found | None
     )  # fmt: skip
 
 
-def _main(repo: str) -> str | None:
-    """Return the commit of `main`, None if the repository has none."""
+def _commit(repo: str) -> str | None:
+    """Return the commit of `main`, or of the newest other revision; None if there is none."""
     try:
-        descriptor = os.open(f"{repo}/refs/main", os.O_RDONLY | os.O_NONBLOCK)
+        return _read_ref(f"{repo}/refs/main")
     except FileNotFoundError:
         if not os.path.isdir(f"{repo}/snapshots"):
             raise DamagedError("has no snapshots") from None
-        return None
+    refs = [f"{at}/{name}" for at, _, names in os.walk(f"{repo}/refs") for name in names]
+    newest = max(refs, key=lambda ref: os.lstat(ref).st_mtime, default=None)
+    return None if newest is None else _read_ref(newest)
+
+
+def _read_ref(ref: str) -> str:
+    descriptor = os.open(ref, os.O_RDONLY | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise DamagedError("names no commit for main")

@@ -17,6 +17,7 @@ from app.gui.widgets.pill import Pill
 from app.wire.nouns import ModelSource, ServerState
 
 _ICON = 16
+_SHORT_COMMIT = 8
 
 
 class ActionRow(QWidget):
@@ -129,6 +130,7 @@ class ActionRow(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._add(menu, self.tr("Copy id"), ModelWish.COPY_ID)
         model = subject.model
+        self._add_revisions(menu)
         if model is None:
             return menu
         if self._is_local:
@@ -150,6 +152,17 @@ class ActionRow(QWidget):
             menu.addSeparator()
             self._add(menu, self.tr("Delete…"), ModelWish.DELETE, is_enabled=is_free)
         return menu
+
+    def _add_revisions(self, menu: QMenu) -> None:
+        others = self._subject.other_revisions
+        # Of one that is here, `main` would stay the one that is used.
+        if not others or self._subject.model is not None:
+            return
+        choices = menu.addMenu(self.tr("Download revision"))
+        choices.setEnabled(self._is_live and self._subject.download is None)
+        for one in others:
+            text = f"{one.name} · {one.commit[:_SHORT_COMMIT]}".replace("&", "&&")
+            self._add(choices, text, ModelWish.DOWNLOAD, f"{self._subject.id}@{one.name}")
 
     def _add(
         self,
