@@ -1,10 +1,12 @@
 """What the engine does with profiles beyond saving them: undo, preview, import, pending changes."""
 
+import re
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from engine_kit import RunningEngine, new_home, running_engine, until
@@ -99,9 +101,24 @@ def test_preview_shows_the_command_and_its_python(engine: RunningEngine) -> None
     assert found.command.startswith("A_B='x y' mlx_lm.server \\\n  --model /")
     assert "--allowed-origins '' \\\n" in found.command
     assert "--temp=0.5" in found.command
+    assert "--port 8080" in found.command
+    # As the engine adds it at a start, or a copied command would remember prompts without a bound.
+    assert re.search(r"--prompt-cache-bytes=\d{9,}", found.command)
     assert found.python is not None
     assert found.python.text.startswith("mlx-lm 0.")
     assert " · Python 3." in found.python.text
+
+
+def test_preview_of_a_profile_with_a_port_of_its_own_names_it_and_who_has_it(
+    engine: RunningEngine,
+) -> None:
+    gateway = urlsplit(engine.gateway_url).port
+    with engine.api() as api:
+        wanted = ProfileDraft("Own port", "demo", policy={"public_port": gateway})
+        found = api.preview_profile(wanted)
+    assert f"--port {gateway}" in found.command
+    (problem,) = found.problems
+    assert problem.message == f"Port {gateway} is taken by this app itself. Choose another one."
 
 
 def test_preview_names_the_field_of_every_problem(engine: RunningEngine) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import os
 import socket
 from typing import Any
 
@@ -58,6 +59,8 @@ def holder(port: int) -> str:
             if connection.status == psutil.CONN_LISTEN and address and address.port == port:
                 if connection.pid is None:
                     break
+                if connection.pid == os.getpid():
+                    return "this app itself"
                 return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     except psutil.Error:
         # macOS shows other users' connections only to root.

@@ -51,6 +51,20 @@ def test_delete_asks_nothing_and_undo_brings_the_file_back(desk: Desk) -> None:
     drop(desk, "coding")
 
 
+def test_delete_of_a_running_profile_asks_to_stop_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Question, "ask", lambda box, _yes: not asked.append(box.text()))
+    file = write(desk, "coding", TEXT)
+    desk.start("Coding", "coding")
+    command(desk, "delete_profile")
+    desk.until(lambda: not file.exists(), START_S)
+    assert asked == ["Stop Coding and delete its profile?"]
+    desk.until(lambda: desk.window.parts.notice.text == "Deleted Coding")
+    desk.until(lambda: "coding" not in desk.mirror.profiles)
+
+
 def test_key_that_deletes_a_word_in_a_field_deletes_no_profile(desk: Desk) -> None:
     file = write(desk, "coding", TEXT)
     desk.choose("Coding")
@@ -228,6 +242,7 @@ def test_file_that_cannot_be_imported_is_a_sentence_with_its_line(
     file.write_text("format = 1\nx = = 2\n")
     desk.window.parts.profiles.import_file(file)
     desk.until(lambda: "(line 2)" in desk.window.parts.notice.text)
+    desk.window.parts.notice.dismiss()
     desk.window.parts.profiles.import_file(tmp_path / "gone.mlxprofile")
     desk.until(lambda: "gone.mlxprofile cannot be imported" in desk.window.parts.notice.text)
     assert not desk.has_dialog(ImportSheet)

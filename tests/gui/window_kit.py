@@ -284,7 +284,7 @@ class Desk:
                 # Not reject: a form asks then whether its input may be lost.
                 dialog.done(0)
         self.window.parts.models_panel.search.clear()
-        self.window.parts.notice.hide()
+        self.window.parts.notice.clear()
         for server in list(self.mirror.servers.values()):
             if server.state.has_process:
                 self.window.parts.session.stop(server.id)

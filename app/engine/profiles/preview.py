@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.engine.listen import is_free
+from app.engine.listen import holder, is_free
 from app.engine.profiles import document
 from app.engine.profiles.folders import with_folders
 from app.engine.runtimes.base import Runtimes
@@ -23,10 +23,11 @@ def preview(
     runtimes: Runtimes,
     existing: Mapping[str, Profile],
     find_model: Callable[[str], Path],
+    bound: Callable[[Profile, Path], Profile],
 ) -> LaunchPreview:
     """Return the command of a draft and its problems. May block for seconds, on another Python.
 
-    existing: all profiles by id.
+    existing: all profiles by id. bound: adds the limits that a start would have.
     """
     runtime = runtimes.get(draft.runtime)
     rows = runtime.info.options if runtime is not None else ()
@@ -46,7 +47,7 @@ def preview(
         return LaunchPreview("", tuple(problems))
     profile = Profile("", draft.name, model, draft.runtime, options, policy)
     served, bad_folders = with_folders(profile, find_model)
-    found = runtime.preview(served, folder)
+    found = runtime.preview(bound(served, Path(folder)), folder)
     return msgspec.structs.replace(found, problems=(*problems, *bad_folders, *found.problems))
 
 
@@ -84,8 +85,8 @@ def _port_problems(
     port = policy.get(_PORT)
     if not isinstance(port, int) or isinstance(port, bool) or not port:
         return
-    holder = next((p for p in others if p.policy.get(_PORT) == port), None)
-    if holder is not None:
-        yield FieldProblem(_PORT, f"“{holder.name}” has port {port}. Choose another one.")
+    rival = next((p for p in others if p.policy.get(_PORT) == port), None)
+    if rival is not None:
+        yield FieldProblem(_PORT, f"“{rival.name}” has port {port}. Choose another one.")
     elif (own is None or own.policy.get(_PORT) != port) and not is_free(port):
-        yield FieldProblem(_PORT, f"Port {port} is taken by another program. Choose another one.")
+        yield FieldProblem(_PORT, f"Port {port} is taken by {holder(port)}. Choose another one.")

@@ -72,11 +72,14 @@ class Profiles:
         return self._bus.profiles.get(profile_id, profile)
 
     async def preview(
-        self, draft: ProfileDraft, find_model: Callable[[str], Path]
+        self,
+        draft: ProfileDraft,
+        find_model: Callable[[str], Path],
+        bound: Callable[[Profile, Path], Profile],
     ) -> LaunchPreview:
         """Return what a draft would start, and what is wrong with it."""
         known, runtimes = dict(self._bus.profiles), self._store.runtimes
-        return await asyncio.to_thread(preview.preview, draft, runtimes, known, find_model)
+        return await asyncio.to_thread(preview.preview, draft, runtimes, known, find_model, bound)
 
     async def preview_import(self, wanted: ImportRequest) -> ImportPreview:
         """Return what an import would bring. Raises AppError for what cannot be read."""

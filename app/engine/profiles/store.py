@@ -179,7 +179,7 @@ def unknown_profile(profile_id: str) -> AppError:
     """Return the error for an id that no profile has."""
     return AppError(
         f"There is no profile “{profile_id}”.",
-        hint="mlxm list shows all profiles.",
+        hint="It may have been deleted or renamed.",
         code=ErrorCode.NOT_FOUND,
     )
 

@@ -15,9 +15,12 @@ from app.engine.runtimes.python import Python, Pythons
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import Failure, Profile
 from app.wire.options import RuntimeInfo
+from app.wire.policy import public_port
 from app.wire.portable import FieldProblem, LaunchPreview, PythonFacts
 
 _PROGRAM = "mlx_lm.server"
+_USUAL_PORT = 8080
+"""What mlx_lm.server listens on by itself; for a command that is typed somewhere else."""
 _OTHER_PYTHON = "Use another Python, one whose mlx-lm knows it, or choose another model."
 _NO_FIT = "The config.json of {model} lacks what this mlx-lm needs for its architecture."
 _NO_FIT_HINT = "Download the model again, or use another Python with a newer mlx-lm."
@@ -106,7 +109,8 @@ class MlxLm:
                 hint=_OTHER_PYTHON,
                 code=ErrorCode.MODEL_UNSUPPORTED,
             )
-        return [*python.command(), *_arguments(profile, model)]
+        # Port 0: any free one; the runner tells which.
+        return [*python.command(), *_arguments(profile, model, port=0)]
 
     def environment(self, profile: Profile) -> dict[str, str]:
         """Return the variables that the profile sets; never the app's own."""
@@ -122,7 +126,9 @@ class MlxLm:
         python = self._python_of(profile)
         program = [python.program, "-m", "mlx_lm", "server"] if python.program else [_PROGRAM]
         variables = [f"{k}={shlex.quote(v)}" for k, v in self.environment(profile).items()]
-        command = _typed([*variables, shlex.join(program)], _arguments(profile, model))
+        port = public_port(profile.policy) or _USUAL_PORT
+        arguments = _arguments(profile, model, port=port)
+        command = _typed([*variables, shlex.join(program)], arguments)
         facts = PythonFacts(
             python.program, "" if python.problem else python.text, python.problem,
             _unsupported(python),
@@ -160,9 +166,10 @@ class MlxLm:
         )
 
 
-def _arguments(profile: Profile, model: str) -> list[str]:
+def _arguments(profile: Profile, model: str, *, port: int) -> list[str]:
+    arguments = ["--model", model, "--host", "127.0.0.1", "--port", str(port)]
     # The gateway is the only client, so no web page needs an allowance.
-    arguments = ["--model", model, "--host", "127.0.0.1", "--port", "0", "--allowed-origins", ""]
+    arguments += ["--allowed-origins", ""]
     for option in OPTIONS:
         value = profile.options.get(option.name)
         if value is None or value is False:

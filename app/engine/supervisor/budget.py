@@ -92,6 +92,13 @@ def arguments(profile: Profile, runtime: RuntimeInfo, budget: Budget) -> list[st
     return [f"{o.flag}={budget.prompts}" for o in runtime.options if o.name == PROMPT_CACHE]
 
 
+def bounded(profile: Profile, budget: Budget) -> Profile:
+    """Return the profile with that bound among its options."""
+    return msgspec.structs.replace(
+        profile, options={PROMPT_CACHE: str(budget.prompts), **profile.options}
+    )
+
+
 def environment(budget: Budget) -> dict[str, str]:
     """Return what tells the runner its limits."""
     return {WIRED_LIMIT: str(budget.wired), CACHE_LIMIT: str(budget.cache)}

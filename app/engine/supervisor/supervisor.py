@@ -276,20 +276,34 @@ class Supervisor:
             launch, argv=[*launch.argv, *more], env=launch.env | budget.environment(planned)
         )
 
+    def bounds(self, profile_id: str) -> Callable[[Profile, int], Profile]:
+        """Return what gives a profile with so many bytes of weights the bounds of a start now.
+
+        It may be called in any thread.
+        """
+        limit, held = self._shares(profile_id)
+
+        def bound(profile: Profile, weights_bytes: int) -> Profile:
+            own = budget.prompts_of(profile)
+            planned = budget.plan(weights=weights_bytes, limit=limit, held=held, prompts=own)
+            return budget.bounded(profile, planned)
+
+        return bound
+
     def _plan(self, profile: Profile, weights_bytes: int) -> budget.Budget:
+        limit, held = self._shares(profile.id)
+        own = budget.prompts_of(profile)
+        return budget.plan(weights=weights_bytes, limit=limit, held=held, prompts=own)
+
+    def _shares(self, profile_id: str) -> tuple[int, int]:
+        """Return what all servers share, and what others than this one hold of it, in bytes."""
         others = [
             self._budgets[name].wired
             for name, task in self._tasks.items()
-            if name != profile.id and name in self._budgets and task.server.state.has_process
+            if name != profile_id and name in self._budgets and task.server.state.has_process
         ]
         foreign = [server.memory_bytes or 0 for server in self.bus.foreign.values()]
-        machine = self.bus.info.machine
-        return budget.plan(
-            weights=weights_bytes,
-            limit=budget.shared_limit(machine),
-            held=sum(others) + sum(foreign),
-            prompts=budget.prompts_of(profile),
-        )
+        return budget.shared_limit(self.bus.info.machine), sum(others) + sum(foreign)
 
     def _targets(self) -> dict[str, Target]:
         return {
@@ -327,7 +341,7 @@ class Supervisor:
         if profile is None:
             raise AppError(
                 f"There is no profile “{profile_id}”.",
-                hint="mlxm list shows all profiles.",
+                hint="It may have been deleted or renamed.",
                 code=ErrorCode.NOT_FOUND,
             )
         if profile.fault is not None:

@@ -72,7 +72,7 @@ MENUS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("stop", "Stop selected server", "Ctrl+Shift+."),
             SEPARATOR,
             Command("log", "Show log", "Ctrl+Shift+L"),
-            Command("copy_address", "Copy address", "Ctrl+Shift+C"),
+            Command("copy_address", "Copy gateway address", "Ctrl+Shift+C"),
             Command("remove", "Remove tile"),
         ),
     ),

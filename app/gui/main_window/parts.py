@@ -357,8 +357,10 @@ class Parts(QObject):
         is_heard = server is not None and not self.mirror.is_stale
         is_active = server is not None and server.state.is_active
         actions = self.actions_by_id
-        for name in ("start", *self.profiles.profile_commands()):
-            actions[name].setEnabled(self.servers_panel.last_profile_id in self.mirror.profiles)
+        profile = self.mirror.profiles.get(self.servers_panel.last_profile_id or "")
+        for name in self.profiles.profile_commands():
+            actions[name].setEnabled(profile is not None)
+        actions["start"].setEnabled(profile is not None and profile.fault is None)
         self.profiles.refresh_commands(actions)
         actions["restart"].setEnabled(is_heard)
         actions["stop"].setEnabled(is_heard and is_active)

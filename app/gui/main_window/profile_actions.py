@@ -13,7 +13,7 @@ from app.gui.dialogs.rename_sheet import RenameSheet
 from app.gui.main_window.form_actions import FormActions
 from app.gui.main_window.offer import Offer
 from app.gui.main_window.profile_transfer import ProfileTransfer
-from app.gui.main_window.questions import keeps_mine
+from app.gui.main_window.questions import keeps_mine, may_stop_and_delete
 from app.gui.main_window.session import Session
 from app.gui.models.memory_plan import fit_of
 from app.gui.workers.door import Api
@@ -173,7 +173,10 @@ class ProfileActions(QObject):
             text = self.tr("Deleted {0}").format(profile.name)
             self.offered.emit(Offer(text, self.tr("Undo"), lambda: self.restore(profile_id)))
 
-        self._session.call("delete-profile", lambda api: api.delete_profile(profile_id), offer)
+        server = self._mirror.servers.get(profile_id)
+        is_active = server is not None and server.state.is_active
+        if not is_active or may_stop_and_delete(self._window, profile.name):
+            self._session.call("delete-profile", lambda api: _delete(api, profile_id), offer)
 
     def restore(self, profile_id: str) -> None:
         """Bring a deleted profile back, its file as it was."""
@@ -260,3 +263,12 @@ class ProfileActions(QObject):
             number += 1
             name = f"{base} {number}"
         return name
+
+
+def _delete(api: Api, profile_id: str) -> None:
+    """Delete a profile, after the end of its server if that runs; runs in a worker."""
+    if any(server.id == profile_id and server.state.is_active for server in api.servers()):
+        api.stop_server(profile_id)
+        for _ in api.wait_settled(profile_id):
+            pass
+    api.delete_profile(profile_id)

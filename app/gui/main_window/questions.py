@@ -66,6 +66,14 @@ def keeps_mine(window: QWidget, name: str) -> bool | None:
     return {mine: True, theirs: False}.get(box.choose(mine, theirs))
 
 
+def may_stop_and_delete(window: QWidget, name: str) -> bool:
+    """Ask whether a profile may be deleted whose server runs."""
+    box = Question(window, _tr("Delete profile"), "trash-2")
+    box.setText(_tr("Stop {name} and delete its profile?").format(name=name))
+    box.setInformativeText(_tr("Programs that use it lose their connection."))
+    return box.ask(_tr("Stop and delete"))
+
+
 def may_revoke(window: QWidget, name: str, place: str) -> bool:
     """Ask whether an API key may be revoked; `place` is the other computer it is for, or ""."""
     box = Question(window, _tr("Revoke key"), "key")

@@ -70,7 +70,12 @@ async def preview_profile(request: Request) -> Response:
     def find_model(model: str) -> Path:
         return preflight.resolve_model(model, state.bus.models, state.supervisor.cache)
 
-    return json_answer(await state.profiles.preview(draft, find_model))
+    bounds = state.supervisor.bounds(draft.id)
+
+    def bound(profile: Profile, folder: Path) -> Profile:
+        return bounds(profile, preflight.weights_bytes(folder))
+
+    return json_answer(await state.profiles.preview(draft, find_model, bound))
 
 
 async def preview_import(request: Request) -> Response:
