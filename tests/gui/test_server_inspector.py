@@ -1,5 +1,7 @@
 """The inspector of a server as a person uses it: real window, real engine, demo model."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +9,8 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 from window_kit import START_S, Desk, post_json, write_profile
 
+from app import paths
+from app.gui.inspector.server.conversation import Conversation, Past
 from app.gui.inspector.server.page import ServerPage
 from app.gui.inspector.server.request_rows import Column
 from app.gui.inspector.server.tab import Tab
@@ -207,6 +211,61 @@ def test_try_streams_an_answer_and_remembers_the_turns(desk: Desk) -> None:
     assert second > first
     desk.qtbot.mouseClick(tab.clear_button, Qt.MouseButton.LeftButton)
     assert not tab.turns
+
+
+def test_conversation_is_on_the_disk_only_while_that_is_asked_for(desk: Desk) -> None:
+    def kept() -> list[Path]:
+        # The window of these tests lives in this process, with the home of the test itself.
+        return list((paths.home() / "conversations").glob("*"))
+
+    def again() -> Any:
+        desk.window.parts.inspector.close_page()
+        return tab_of(desk, "try")
+
+    desk.start("Demo", "demo")
+    tab = tab_of(desk, "try")
+    tab.longest.setText("8")
+    desk.write("Tell me a story")
+    desk.keys("Return")
+    desk.until(lambda: len(tab.turns) == 1 and not tab.is_answering, START_S)
+    assert kept() == []
+    assert again().turns == []
+
+    tab = tab_of(desk, "try")
+    desk.qtbot.mouseClick(tab.remember, Qt.MouseButton.LeftButton)
+    desk.until(kept)
+    tab.longest.setText("8")
+    tab.prompt.setFocus()
+    desk.write("Tell me another")
+    desk.keys("Return")
+    desk.until(lambda: len(tab.turns) == 1 and not tab.is_answering, START_S)
+    answer, figures = tab.turns[0].text, tab.turns[0].figures.text()
+    desk.until(lambda: answer in json.loads(kept()[0].read_text())[0]["text"])
+    assert kept()[0].stat().st_mode & 0o777 == 0o600
+    tab = again()
+    assert tab.remember.isChecked()
+    assert [(t.question, t.text, t.figures.text()) for t in tab.turns] == [
+        ("Tell me another", answer, figures)
+    ]
+    desk.qtbot.mouseClick(tab.clear_button, Qt.MouseButton.LeftButton)
+    desk.until(lambda: json.loads(kept()[0].read_text()) == [])
+    desk.qtbot.mouseClick(tab.remember, Qt.MouseButton.LeftButton)
+    desk.until(lambda: not kept())
+    assert not again().remember.isChecked()
+
+
+def test_conversation_that_is_remembered_is_bounded(desk: Desk) -> None:
+    assert desk.mirror.engine is not None
+    memory = Conversation(desk.mirror.engine, "long")
+    memory.want([Past(f"question {n}", "x" * 30_000) for n in range(70)])
+    memory.store()
+    past = memory.read()
+    assert past is not None
+    assert past[-1].question == "question 69"
+    assert 20 < len(past) <= 50
+    memory.want(None)
+    memory.store()
+    assert memory.read() is None
 
 
 def test_escape_cancels_the_answer_and_leaves_the_inspector(desk: Desk) -> None:

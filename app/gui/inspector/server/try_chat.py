@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.gui.guarded import guarded
+from app.gui.inspector.server.conversation import Conversation
 from app.gui.inspector.server.page_scroll import SIDE, PageScroll
 from app.gui.inspector.server.prompt_field import PromptField
 from app.gui.inspector.server.rule import Rule
@@ -24,6 +25,7 @@ from app.gui.theme import theme
 from app.gui.widgets import icons
 from app.gui.widgets.button_icon import set_button_icon
 from app.gui.widgets.empty_state import EmptyState
+from app.gui.widgets.switch import Switch
 from app.gui.workers.chat import ChatEnd, ChatPiece, ChatRequest, ChatWorker
 from app.wire.errors import AppError
 from app.wire.nouns import ServerState
@@ -34,12 +36,14 @@ _SHARE = 0.25
 
 
 class TryTab(Tab):
-    """Turns live as long as the page; nothing of them is written down."""
+    """Turns live as long as the page; nothing of them is written down unless that is asked for."""
 
     def __init__(self, host: Host, server_id: str) -> None:
         super().__init__(host, server_id)
         self.turns: list[Turn] = []
         self._worker: ChatWorker | None = None
+        engine = host.mirror.engine
+        self._memory = Conversation(engine, server_id) if engine is not None else None
         self._follows = True
         self._draw_timer = QTimer(self)
         self._draw_timer.setSingleShot(True)
@@ -60,6 +64,8 @@ class TryTab(Tab):
         bar.actionTriggered.connect(self._on_user_scroll)
         theme().changed.connect(self._dress)
         self._dress()
+        self._recall()
+        self.remember.toggled.connect(self._remember)
         self.refresh()
 
     @property
@@ -112,9 +118,7 @@ class TryTab(Tab):
             None if temperature is None else float(temperature),
             None if longest is None else int(longest),
         )
-        turn = Turn(text, self)
-        self.turns.append(turn)
-        self._column.insertWidget(self._column.count() - 1, turn)
+        self._add(Turn(text, self))
         self.prompt.clear()
         self._follows = True
         worker = ChatWorker(request)
@@ -126,6 +130,32 @@ class TryTab(Tab):
         self._worker = worker
         self.host.crew.start(worker)
         self.refresh()
+
+    def _add(self, turn: Turn) -> None:
+        self.turns.append(turn)
+        self._column.insertWidget(self._column.count() - 1, turn)
+
+    def _recall(self) -> None:
+        """Show what is remembered; a small file, and only for those who asked for it."""
+        past = self._memory.read() if self._memory is not None else None
+        self.remember.setEnabled(self._memory is not None)
+        self.remember.setChecked(past is not None)
+        for one in past or ():
+            turn = Turn(one.question, self)
+            turn.recall(one)
+            self._add(turn)
+
+    def _remember(self) -> None:
+        """Keep the conversation on the disk as it stands, or nothing of it."""
+        if self._memory is None:
+            return
+        is_wanted = self.remember.isChecked()
+        self._memory.want([turn.past() for turn in self.turns] if is_wanted else None)
+        self.host.crew.run("remember", self._memory.store, None, self._on_not_stored)
+        self.refresh()
+
+    def _on_not_stored(self, error: AppError) -> None:
+        self._remember_label.setText(error.message)
 
     def cancel(self) -> None:
         """Hang up; what has come stays."""
@@ -143,6 +173,8 @@ class TryTab(Tab):
             self._column.removeWidget(turn)
             turn.deleteLater()
         self.turns = []
+        if self.remember.isChecked():
+            self._remember()
         self.refresh()
         self.prompt.setFocus()
 
@@ -179,6 +211,15 @@ class TryTab(Tab):
         self.clear_button.setIconSize(QSize(16, 16))
         self.clear_button.setToolTip(self.tr("Forget this conversation"))
         self.clear_button.setAccessibleName(self.tr("Forget this conversation"))
+        self.remember = Switch(self)
+        self._remember_label = QLabel(self.tr("Remember this conversation"), self)
+        self._remember_label.setObjectName("emptyText")
+        self._remember_label.setFont(theme().font("label"))
+        self._remember_label.setBuddy(self.remember)
+        self.remember.setAccessibleName(self._remember_label.text())
+        self.remember.setToolTip(
+            self.tr("Keeps it on this computer's disk until you switch this off or forget it.")
+        )
         self.temperature = self._option(self.tr("Temperature"), 62)
         self.longest = self._option(self.tr("Longest answer"), 72)
         self.temperature.setToolTip(
@@ -212,7 +253,11 @@ class TryTab(Tab):
             options.addWidget(field)
             options.addSpacing(6)
         options.addStretch(1)
-        options.addWidget(self.clear_button)
+        keeps = QHBoxLayout()
+        keeps.setSpacing(6)
+        keeps.addWidget(self.remember)
+        keeps.addWidget(self._remember_label, 1)
+        keeps.addWidget(self.clear_button)
         asks = QHBoxLayout()
         asks.setSpacing(8)
         asks.addWidget(self.prompt, 1)
@@ -223,6 +268,7 @@ class TryTab(Tab):
         foot.setSpacing(8)
         foot.addLayout(asks)
         foot.addLayout(options)
+        foot.addLayout(keeps)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -236,9 +282,10 @@ class TryTab(Tab):
             self.empty.show_message(
                 icon="message-square",
                 title=self.tr("Try {name}").format(name=name),
-                text=self.tr(
-                    "Your question takes the way that any program's takes. "
-                    "The conversation is forgotten when you leave this page."
+                text=self.tr("Your question takes the way that any program's takes. {end}").format(
+                    end=self.tr("The conversation is kept until you forget it.")
+                    if self.remember.isChecked()
+                    else self.tr("The conversation is forgotten when you leave this page.")
                 ),
             )
         elif self.mirror.is_stale:
@@ -303,11 +350,16 @@ class TryTab(Tab):
     def _on_end(self, end: ChatEnd) -> None:
         self._worker = None
         self.turns[-1].finish(end)
-        self.refresh()
+        self._on_turn_ended()
 
     def _on_failed(self, error: AppError) -> None:
         self._worker = None
         self.turns[-1].fail(error)
+        self._on_turn_ended()
+
+    def _on_turn_ended(self) -> None:
+        if self.remember.isChecked():
+            self._remember()
         self.refresh()
 
     def _on_send_clicked(self) -> None:

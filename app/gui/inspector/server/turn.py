@@ -5,6 +5,7 @@ from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.gui import format as fmt
+from app.gui.inspector.server.conversation import Past
 from app.gui.inspector.server.markdown_view import MarkdownView
 from app.gui.inspector.server.request_rows import seconds
 from app.gui.inspector.server.thinking import Spoken, spoken
@@ -49,7 +50,7 @@ class Turn(QWidget):
         self.reasoning = ""
         self.end: ChatEnd | None = None
         self.error: AppError | None = None
-        self._drawn = ("", "")
+        self._past_figures: str | None = None
         bubble = _Bubble(question, self)
         self.thought_button = QPushButton(self)
         self.thought_button.setProperty("kind", "flat")
@@ -76,11 +77,20 @@ class Turn(QWidget):
     @property
     def is_open(self) -> bool:
         """True while the answer comes."""
-        return self.end is None and self.error is None
+        return self.end is None and self.error is None and self._past_figures is None
 
     def spoken(self) -> Spoken:
         """Return reasoning and answer as far as they have come."""
         return spoken(self.text, self.reasoning)
+
+    def past(self) -> Past:
+        """Return the turn as it is remembered."""
+        return Past(self.question, self.text, self.reasoning, self._figures_text(self.spoken()))
+
+    def recall(self, past: Past) -> None:
+        """Show an answer of an earlier time."""
+        self.text, self.reasoning, self._past_figures = past.text, past.reasoning, past.figures
+        self.draw()
 
     def take(self, piece: ChatPiece) -> None:
         """Add to the answer; `draw` shows it."""
@@ -117,6 +127,8 @@ class Turn(QWidget):
         self.copy_button.setVisible(not self.is_open and bool(said.answer))
 
     def _figures_text(self, said: Spoken) -> str:
+        if self._past_figures is not None:
+            return self._past_figures
         if self.error is not None:
             return f"{self.error.message} {self.error.hint}".strip()
         if self.end is None:
