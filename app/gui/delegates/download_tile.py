@@ -15,8 +15,8 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QFontMetricsF, QMouseEvent, QPainter, QPen
-from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtGui import QFontMetricsF, QMouseEvent, QPainter
+from PySide6.QtWidgets import QAbstractItemView, QStyledItemDelegate, QStyleOptionViewItem
 
 from app.gui.delegates.tile_look import (
     AT_REST,
@@ -175,7 +175,7 @@ class DownloadTile(QStyledItemDelegate):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         tile = _tile_rect(option)
-        _paint_ground(painter, tile, option)
+        self._look.card(painter, tile, option)
         rects = self.button_rects(option, download)
         if download.failure is not None:
             self._paint_name(painter, tile, download, right=min(r.left() for r in rects.values()))
@@ -316,18 +316,6 @@ class DownloadTile(QStyledItemDelegate):
             _FACES[action], t.color("tx").name(), _ICON, self._view.devicePixelRatioF()
         )
         painter.drawPixmap(rect.center() - QPointF(_ICON / 2, _ICON / 2), picture)
-
-
-def _paint_ground(painter: QPainter, tile: QRectF, option: QStyleOptionViewItem) -> None:
-    is_chosen = bool(option.state & QStyle.StateFlag.State_Selected)
-    has_focus = bool(option.state & QStyle.StateFlag.State_HasFocus)
-    border = "acc" if is_chosen or has_focus else "line"
-    width = 2.0 if has_focus else 1.0
-    painter.setPen(QPen(theme().color(border), width))
-    painter.setBrush(theme().color("card"))
-    inset = width / 2
-    inner = tile.adjusted(inset, inset, -inset, -inset)
-    painter.drawRoundedRect(inner, 10 - inset, 10 - inset)
 
 
 def _tile_rect(option: QStyleOptionViewItem) -> QRectF:

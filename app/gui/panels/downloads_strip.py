@@ -153,6 +153,9 @@ class DownloadsStrip(QWidget):
     def _update_more(self) -> None:
         """Say how many tiles are out of sight below, or else above."""
         hidden = self.model.rowCount() - self._rows
+        if hidden <= 0:
+            # Each progress of a download comes by here.
+            return
         passed = -(-self.view.verticalScrollBar().value() // _ROW)
         self._is_at_end = passed >= hidden
         count = passed if self._is_at_end else hidden - passed
