@@ -85,8 +85,13 @@ def machine() -> str:
     return f"{platform.system()} with {os.cpu_count()} cores and Python {platform.python_version()}"
 
 
-def report(subject: str, figures: Sequence[Figure], notes: str = "") -> None:
-    """Print the figures, keep them in REPORT, and fail when one is over its budget."""
+def report(
+    subject: str, figures: Sequence[Figure], notes: str = "", *, published: bool = False
+) -> None:
+    """Print the figures, keep them in REPORT, and fail when one is over its budget.
+
+    published: put them into docs/performance.md too, when asked to by WRITE_FIGURES=1.
+    """
     print(f"\n{subject}" + (f" ({notes})" if notes else ""))
     for figure in figures:
         budget = "" if figure.budget is None else f"  budget {figure.budget:g}"
@@ -100,5 +105,19 @@ def report(subject: str, figures: Sequence[Figure], notes: str = "") -> None:
         "figures": {f.name: {"value": round(f.value, 3), "unit": f.unit} for f in figures},
     }
     REPORT.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    if published:
+        _publish(subject, figures)
     over = [f"{f.name}: {f.value:.2f} {f.unit}, budget {f.budget:g}" for f in figures if f.is_over]
     assert not over, "; ".join(over)
+
+
+def _publish(subject: str, figures: Sequence[Figure]) -> None:
+    # Here, as drivers use this module too, without the folder of tests.
+    from faults import figures as documents
+
+    rows = [
+        [f.name, f"{f.value:.3g} {f.unit}".strip(), "" if f.budget is None else f"{f.budget:.3g}"]
+        for f in figures
+    ]
+    lines = documents.table(["", "measured", "at most"], rows)
+    documents.write(subject, ["", *lines, ""], documents.PERFORMANCE)

@@ -182,7 +182,7 @@ def test_open_line_against_the_library_and_curl(weights: Path, home: Path, tmp_p
         ),
         Figure("app, memory", max(c.rss_bytes for c in found["app"]) / MB, "MB", 200),
     ]
-    report("download, open line", figures, f"{size / MB:.0f} MB in {SHARDS} files")
+    report("download, open line", figures, f"{size / MB:.0f} MB in {SHARDS} files", published=True)
 
 
 def test_gigabit_line_is_used_to_the_full(weights: Path, home: Path, tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_gigabit_line_is_used_to_the_full(weights: Path, home: Path, tmp_path: P
     # 0.97 of the line, resolving and checking included.
     own = found["app"][0].seconds / best
     figures.append(Figure("app, seconds for each the line needs", own, "", 1 / 0.97))
-    report("download, line of 1 Gbit/s", figures, f"{size / MB:.0f} MB")
+    report("download, line of 1 Gbit/s", figures, f"{size / MB:.0f} MB", published=True)
 
 
 def test_line_that_slows_each_connection_is_used_by_several(
@@ -220,4 +220,9 @@ def test_line_that_slows_each_connection_is_used_by_several(
     figures.append(
         Figure("app, share of a single stream's time", found["app"][0].seconds / single, "", 0.5)
     )
-    report("download, 40 MB/s for each connection", figures, f"{size / MB:.0f} MB in one file")
+    report(
+        "download, 40 MB/s for each connection",
+        figures,
+        f"{size / MB:.0f} MB in one file",
+        published=True,
+    )

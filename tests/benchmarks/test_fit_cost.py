@@ -49,7 +49,7 @@ def test_warm_probe() -> None:
             ]
     finally:
         shapes.close()
-    report("fit probe, helper warm", figures)
+    report("fit probe, helper warm", figures, published=True)
 
 
 @pytest.fixture
@@ -90,4 +90,4 @@ def test_verdict_of_a_tile_that_is_opened(engine: RunningEngine) -> None:
         for verdict, found in times.items()
         for word, at in (("middle", middle), ("slowest", max))
     ]
-    report("verdict of a model on the hub, helper warm", figures)
+    report("verdict of a model on the hub, helper warm", figures, published=True)

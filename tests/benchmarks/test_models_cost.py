@@ -22,4 +22,4 @@ def test_key_until_the_list_is_painted(home: Path, place: str, count: int, budge
         Figure("rows painted for a change", found["change_rows"], ""),
         Figure("first paint of the list", found["first_ms"], "ms"),
     ]
-    report(f"models panel with {count} rows, {place}", figures)
+    report(f"models panel with {count} rows, {place}", figures, published=True)
