@@ -25,14 +25,14 @@ def with_folders(
         try:
             options["draft_model"] = str(find_model(draft))
         except AppError as error:
-            sentence = f"The draft model cannot be used: {error.message} {error.hint}"
-            problems.append(FieldProblem("draft_model", sentence.strip()))
+            sentence = f"The draft model cannot be used: {error.message}"
+            problems.append(FieldProblem("draft_model", sentence))
     if adapter := str(options.get("adapter_path", "")).strip():
         # Not Path.expanduser, which raises for a user that does not exist.
         folder = Path(os.path.expanduser(adapter))  # noqa: PTH111
         options["adapter_path"] = str(folder)
         if not (folder / "adapter_config.json").is_file():
             what = "has no adapter_config.json" if folder.is_dir() else "does not exist"
-            sentence = f"The adapter folder {folder} {what}. Choose another folder."
+            sentence = f"The adapter folder {folder} {what}."
             problems.append(FieldProblem("adapter_path", sentence))
     return msgspec.structs.replace(profile, options=options), tuple(problems)

@@ -104,11 +104,7 @@ class MlxLm:
                 code=ErrorCode.PYTHON_UNUSABLE,
             )
         for stranger in _strangers(python, profile, model).values():
-            raise AppError(
-                f"“{profile.name}” cannot be started: {stranger}",
-                hint=_OTHER_PYTHON,
-                code=ErrorCode.MODEL_UNSUPPORTED,
-            )
+            raise AppError(stranger, hint=_OTHER_PYTHON, code=ErrorCode.MODEL_UNSUPPORTED)
         # Port 0: any free one; the runner tells which.
         return [*python.command(), *_arguments(profile, model, port=0)]
 

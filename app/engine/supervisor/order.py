@@ -42,7 +42,7 @@ def make_order(server: Server, log: Path, context: Context) -> Order:
     if problems:
         raise AppError(
             problems[0].message,
-            hint="Correct it in the profile.",
+            hint="Choose another one in the profile.",
             code=ErrorCode.OPTION_WRONG,
         )
     logfiles.begin(log)

@@ -72,6 +72,7 @@ class ProfileForm(QDialog):
         self._groups: list[tuple[QLabel, FormCard]] = []
         self.rows: dict[str, OptionRow] = {}
         self.policy_rows: dict[str, OptionRow] = {}
+        self._sought: QWidget | None = None
         self._told: set[str] = set()
         """Fields at which the engine's word about the draft is shown."""
         self._resting = QTimer(self)
@@ -137,6 +138,7 @@ class ProfileForm(QDialog):
         self._scroll.setWidgetResizable(True)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setWidget(self._page)
+        self._scroll.verticalScrollBar().rangeChanged.connect(self._seek)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
@@ -288,8 +290,13 @@ class ProfileForm(QDialog):
         if not control.isVisibleTo(self):
             self.all_button.setChecked(True)
         control.setFocus()
-        # Once the page has its new height.
-        QTimer.singleShot(0, control, lambda: self._scroll.ensureWidgetVisible(control, 0, 60))
+        self._sought = control
+        self._seek()
+
+    def _seek(self) -> None:
+        """Keep the field in sight that somebody was led to, while the page gets its height."""
+        if self._sought is not None and self._sought is self.focusWidget():
+            self._scroll.ensureWidgetVisible(self._sought, 0, 60)
 
     def draft(self) -> ProfileDraft:
         """Return the profile as it stands in the form. Raises ValueError while a field is wrong."""
