@@ -178,6 +178,7 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         pattern=r"([01]?\d|2[0-3]):[0-5]\d\s*-\s*([01]?\d|2[0-3]):[0-5]\d|",
         expected="two times like 22:00-07:00, or empty",
+        when_empty="Any time",
     ),
     Setting(
         "gateway_port",

@@ -170,7 +170,7 @@ class WelcomeSheet(QDialog):
         title.setText(name)
         detail = _text("secondary", "aboutSecondary", self)
         billions = parameters_that_fit(limit)
-        text = self.tr("Models can use {room}: up to about {count}B parameters at 4 bits.")
+        text = self.tr("{room} for models: up to about {count}B parameters, 4\u00a0bits each.")
         if not billions:
             text = self.tr("Models can use {room}.")
         detail.setText(text.format(room=_memory(limit), count=billions))
