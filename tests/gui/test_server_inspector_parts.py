@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 from panel_kit import LEFT, Engine, engine, server
-from PySide6.QtCore import QPoint, QUrl
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QPoint, QRect, Qt, QUrl
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.format import UNKNOWN
@@ -23,11 +23,12 @@ from app.gui.inspector.server.log_words import parts_of
 from app.gui.inspector.server.markdown_view import MarkdownView
 from app.gui.inspector.server.overview import OverviewTab
 from app.gui.inspector.server.page import ServerPage
+from app.gui.inspector.server.page_scroll import PageScroll
 from app.gui.inspector.server.request_rows import Column, RequestRows, seconds
 from app.gui.inspector.server.requests import RequestsTab
 from app.gui.inspector.server.thinking import spoken
 from app.gui.inspector.server.try_chat import TryTab
-from app.gui.inspector.server.turn import end_parts
+from app.gui.inspector.server.turn import Turn, end_parts
 from app.gui.mirror import LinkState, Mirror, Series
 from app.gui.workers.chat import ChatEnd
 from app.gui.workers.connection import Connection
@@ -481,6 +482,40 @@ def test_options_of_an_answer_are_checked(show: Callable[..., Any]) -> None:
     for text, works in (("hot", False), ("9", False), ("0", True), ("0,7", True), ("", True)):
         tab.temperature.setText(text)
         assert tab.send_button.isEnabled() is works, text
+
+
+@pytest.mark.parametrize("width", [380, 460, 900])
+@pytest.mark.parametrize("words", [3, 40, 200])
+def test_question_of_any_length_is_seen_whole(qtbot: QtBot, width: int, words: int) -> None:
+    holder = QWidget()
+    qtbot.addWidget(holder)
+    page = PageScroll(holder, spacing=18)
+    turn = Turn("The cache holds what the model has read. " * (words // 8) + "And so on", page)
+    page.column.addWidget(turn)
+    page.column.addStretch(1)
+    page.resize(width, 500)
+    holder.show()
+    qtbot.waitExposed(holder)
+    bubble = next(label for label in turn.findChildren(QLabel) if label.text() == turn.question)
+    edges = bubble.contentsMargins()
+    room = QRect(0, 0, bubble.width() - edges.left() - edges.right(), 10**6)
+    flags = Qt.TextFlag.TextWordWrap
+    needed = bubble.fontMetrics().boundingRect(room, flags, bubble.text()).height()
+    qtbot.waitUntil(lambda: bubble.height() >= needed + edges.top() + edges.bottom())
+    assert bubble.geometry().right() == turn.rect().right()
+
+
+def test_options_of_an_answer_are_named_in_full_in_the_narrowest_inspector(
+    show: Callable[..., Any],
+) -> None:
+    tab = show(TryTab)
+    tab.resize(340, 500)
+    QApplication.processEvents()
+    names = ("Temperature", "Longest answer")
+    labels = [label for label in tab.findChildren(QLabel) if label.text() in names]
+    assert len(labels) == len(names)
+    assert all(label.width() >= label.sizeHint().width() for label in labels)
+    assert tab.clear_button.geometry().right() < tab.width()
 
 
 def test_key_is_shown_only_when_the_user_asks(qtbot: QtBot, feed: Engine, host: FakeHost) -> None:

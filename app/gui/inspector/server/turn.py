@@ -5,6 +5,7 @@ from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.gui import format as fmt
+from app.gui.guarded import guarded
 from app.gui.inspector.server.conversation import Past
 from app.gui.inspector.server.markdown_view import MarkdownView
 from app.gui.inspector.server.request_rows import seconds
@@ -27,8 +28,19 @@ class _Bubble(QLabel):
         self.setFont(theme().font("body"))
         self.setContentsMargins(12, 8, 12, 8)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy = QSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         theme().changed.connect(self.update)
+
+    @guarded(QSize())
+    def sizeHint(self) -> QSize:
+        # As wide as the unwrapped text, with less where there is less room: the hint of a label
+        # that wraps is narrower than its room, and then the last lines are cut.
+        margins = self.contentsMargins()
+        text = self.fontMetrics().size(0, self.text())
+        width = text.width() + margins.left() + margins.right() + 1
+        return QSize(width, self.heightForWidth(width))
 
     def paintEvent(self, arg__1: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -139,7 +151,7 @@ class Turn(QWidget):
         asked = QHBoxLayout()
         asked.setContentsMargins(40, 0, 0, 0)
         asked.addStretch(1)
-        asked.addWidget(bubble, 8, Qt.AlignmentFlag.AlignRight)
+        asked.addWidget(bubble)
         thinks = QHBoxLayout()
         thinks.setContentsMargins(0, 0, 0, 0)
         thinks.addWidget(self.thought_button)
