@@ -1,5 +1,6 @@
 """Many servers: order, filter, compact rows, selection, and that nothing moves by itself."""
 
+from itertools import pairwise
 from math import isnan
 
 import pytest
@@ -21,6 +22,7 @@ from PySide6.QtWidgets import QApplication, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 from test_servers_panel import Paints
 
+from app.gui.panels.compact_columns import METRIC_COLUMNS, PAD, columns
 from app.gui.panels.compact_row import CompactRow
 from app.gui.panels.servers_panel import ServersPanel
 from app.gui.panels.tile_base import MenuWish
@@ -192,7 +194,13 @@ def test_row_shows_every_figure_and_paints_only_what_changed(qtbot: QtBot) -> No
     }  # fmt: skip
     figures = [row.text(n) for n in ("tokens_per_s", "memory_bytes", "cpu_percent", "gpu_percent")]
     assert figures == ["21.4", "18.9 GB", "24 %", "87 %"]
+    more = {"tokens_total": 66_991.0, "prompt_tokens_per_s": 482.0, "requests_queued": 2.0,
+            "ttft_p50_s": 0.15, "ttft_p95_s": 0.57}  # fmt: skip
+    engine.sample({"coding": FIGURES | more, "chat": FIGURES})
+    names = ("tokens_total", "requests_open", "ttft_p50_s", "prompt_tokens_per_s")
+    assert [row.text(name) for name in names] == ["66\u2009991", "1 + 2", "0.15 s", "482"]
     assert "Memory 18.9 GB" in row.accessibleDescription()
+    engine.sample({"coding": FIGURES, "chat": FIGURES})
     QApplication.processEvents()
     panel._timer.stop()
     paints = Paints(panel)
@@ -200,6 +208,23 @@ def test_row_shows_every_figure_and_paints_only_what_changed(qtbot: QtBot) -> No
     QApplication.processEvents()
     assert paints.count[row_of(panel, "chat")] == 1
     assert paints.count[row] == 0
+
+
+@pytest.mark.parametrize(
+    ("width", "gone"),
+    [
+        (560, {"cpu_percent", "gpu_percent", "requests_open", "ttft_p50_s", "prompt_tokens_per_s"}),
+        (900, {"prompt_tokens_per_s"}),
+        (1200, set[str]()),
+    ],
+)
+def test_row_shows_as_many_figures_as_it_has_room_for(width: int, gone: set[str]) -> None:
+    found = columns(width)
+    assert set(METRIC_COLUMNS) - set(found) == gone
+    edges = [(left, left + wide) for left, wide in found.values()]
+    assert all(end < left for (_, end), (left, _) in pairwise(edges))
+    assert edges[-1][1] <= width - PAD
+    assert found["name"][1] > 90
 
 
 def test_row_buttons_come_with_the_keyboard_and_ask_for_what_they_say(qtbot: QtBot) -> None:

@@ -4,16 +4,26 @@ from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
+from app.gui import format as fmt
+from app.gui.mirror import Series
 from app.gui.panels import tile_text as say
+from app.gui.panels.tile_details import first_token_tip, requests, seconds
 from app.gui.theme import theme
+from app.wire.nouns import Server
 
 PAD = 14
-_GAP = 14
-_STATE = 112
-_TIME = 92
-_FIGURES = {"tokens_per_s": 58, "memory_bytes": 66, "cpu_percent": 48, "gpu_percent": 48}
-_LEAST_NAME = 132
-_MOST_NAME = 420
+_GAP = 12
+_WIDTHS = {
+    "state": 112, "tokens_per_s": 54, "prompt_tokens_per_s": 50, "tokens_total": 58,
+    "requests_open": 56, "ttft_p50_s": 50, "memory_bytes": 64, "cpu_percent": 46,
+    "gpu_percent": 46, "time": 88,
+}  # fmt: skip
+"""All columns but the name, from the left."""
+METRIC_COLUMNS = tuple(name for name in _WIDTHS if name not in ("state", "time"))
+_BY_ROOM = ("cpu_percent", "gpu_percent", "requests_open", "ttft_p50_s", "prompt_tokens_per_s")
+"""Columns that a narrow row leaves out, the last of them first."""
+_LEAST_NAME = 130
+_MOST_NAME = 320
 HEADER_HEIGHT = 18
 _LEFT = ("name", "state")
 
@@ -21,13 +31,14 @@ _LEFT = ("name", "state")
 def columns(width: int) -> dict[str, tuple[int, int]]:
     """Return left edge and width of each column of a row of `width` pixels.
 
-    Where there is no room for all of them, the name gives way first, then CPU and GPU go.
+    Where there is no room for all of them, the figures that matter least go, then the name gives
+    way.
     """
-    widths = {"state": _STATE, **_FIGURES, "time": _TIME}
-    for name in ("gpu_percent", "cpu_percent"):
-        if width - 2 * PAD - sum(w + _GAP for w in widths.values()) < _LEAST_NAME:
+    widths = dict(_WIDTHS)
+    for name in reversed(_BY_ROOM):
+        if _rest(width, widths) < _LEAST_NAME:
             del widths[name]
-    rest = width - 2 * PAD - sum(w + _GAP for w in widths.values())
+    rest = _rest(width, widths)
     spare = max(0, rest - _MOST_NAME) // len(widths)
     result = {"name": (PAD, max(40, rest - spare * len(widths)))}
     left = PAD + result["name"][1] + _GAP
@@ -35,6 +46,38 @@ def columns(width: int) -> dict[str, tuple[int, int]]:
         result[name] = (left, wide + spare)
         left += wide + spare + _GAP
     return result
+
+
+def _rest(width: int, widths: dict[str, int]) -> int:
+    return width - 2 * PAD - sum(w + _GAP for w in widths.values())
+
+
+def figure(column: str, server: Server, series: Series | None) -> str:
+    """Return what the column of a metric says."""
+    known = series if server.state.serves or column in say.TILE_METRICS else None
+    value = None if known is None else known.latest(column)
+    match column:
+        case "requests_open":
+            queued = None if known is None else known.latest("requests_queued")
+            text = fmt.count(0.0 if value is None and queued else value)
+            return f"{text} + {fmt.count(queued)}" if queued else text
+        case "ttft_p50_s":
+            return fmt.UNKNOWN if value is None else seconds(value)
+        case "tokens_total" | "prompt_tokens_per_s":
+            return fmt.count(value)
+        case _:
+            return " ".join(part for part in say.figure(column, value) if part)
+
+
+def tip(column: str, server: Server, series: Series | None) -> str:
+    """Return what the figure of a column means, with what it leaves out."""
+    value = None if series is None else series.latest(column)
+    more = ""
+    if column == "ttft_p50_s":
+        more = first_token_tip(series)
+    elif column == "requests_open" and series is not None and server.state.serves:
+        more = requests(series)
+    return more or say.meaning(column, server, value)
 
 
 def is_left(column: str) -> bool:
@@ -56,6 +99,10 @@ class CompactHeader(QWidget):
         texts = {
             "name": QCoreApplication.translate("CompactHeader", "Server"),
             "state": QCoreApplication.translate("CompactHeader", "State"),
+            "prompt_tokens_per_s": QCoreApplication.translate("CompactHeader", "Prefill"),
+            "tokens_total": QCoreApplication.translate("CompactHeader", "Tokens"),
+            "requests_open": QCoreApplication.translate("CompactHeader", "Requests"),
+            "ttft_p50_s": QCoreApplication.translate("CompactHeader", "TTFT"),
             "time": QCoreApplication.translate("CompactHeader", "Up"),
         }
         for name, (left, width) in columns(self.width()).items():

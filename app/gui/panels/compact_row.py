@@ -19,7 +19,7 @@ from app.gui import format as fmt
 from app.gui.mirror import Series
 from app.gui.models.server_state import status, was_refused
 from app.gui.panels import tile_text as say
-from app.gui.panels.compact_columns import columns, is_left
+from app.gui.panels.compact_columns import METRIC_COLUMNS, columns, figure, is_left, tip
 from app.gui.panels.tile_actions import Face, TileAction, faces
 from app.gui.panels.tile_base import HALO, ServerItem
 from app.gui.panels.tile_details import pending_tip
@@ -98,9 +98,8 @@ class CompactRow(ServerItem):
             series = None
         self._series = series
         self._show_status()
-        for name in say.TILE_METRICS:
-            value = None if series is None else series.latest(name)
-            self._put(name, " ".join(part for part in say.figure(name, value) if part))
+        for name in METRIC_COLUMNS:
+            self._put(name, figure(name, self.server, series))
         sentence = say.spoken_figures(self.server, series)
         if sentence != self.accessibleDescription():
             self.setAccessibleDescription(sentence)
@@ -319,9 +318,9 @@ class CompactRow(ServerItem):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
-        tip = self._tip(event.position().toPoint().x())
-        if tip != self.toolTip():
-            self.setToolTip(tip)
+        text = self._tip(event.position().toPoint().x())
+        if text != self.toolTip():
+            self.setToolTip(text)
 
     def _tip(self, x: int) -> str:
         for name, (left, width) in self._columns.items():
@@ -340,5 +339,4 @@ class CompactRow(ServerItem):
             return f"{self.text(column)}\n{say.when_tip(self.server)}".strip()
         if column == "state":
             return " · ".join(t for t in say.totals(self.server, self._series) if t)
-        value = None if self._series is None else self._series.latest(column)
-        return say.meaning(column, self.server, value)
+        return tip(column, self.server, self._series)
