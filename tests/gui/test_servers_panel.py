@@ -740,8 +740,8 @@ def test_tiles_reach_down_to_the_edge_while_no_other_server_is_listed(qtbot: QtB
 
 def test_keyboard_reaches_tiles_and_arrows_move_between_them(qtbot: QtBot) -> None:
     panel = panel_of(qtbot, Engine(*many(4)))
-    panel.header.new_button.setFocus()
-    qtbot.keyClick(panel.header.new_button, Qt.Key.Key_Tab)
+    panel.board.tools.rows_button.setFocus()
+    qtbot.keyClick(panel.board.tools.rows_button, Qt.Key.Key_Tab)
     assert tile_of(panel, "s0").hasFocus()
     qtbot.keyClick(tile_of(panel, "s0"), Qt.Key.Key_Right)
     assert tile_of(panel, "s1").hasFocus()

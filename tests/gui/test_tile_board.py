@@ -26,7 +26,7 @@ from app.gui.panels.compact_columns import METRIC_COLUMNS, PAD, columns
 from app.gui.panels.compact_row import CompactRow
 from app.gui.panels.servers_panel import ServersPanel
 from app.gui.panels.tile_base import MenuWish
-from app.gui.panels.tile_board import ROWS_FROM, TOOLS_FROM
+from app.gui.panels.tile_board import FILTER_FROM, ROWS_FROM
 from app.gui.panels.tile_order import TileOrder
 from app.wire.errors import ErrorCode
 from app.wire.nouns import Failure, Profile, ServerState
@@ -48,21 +48,38 @@ def memory(gib: float, **more: float) -> dict[str, float | None]:
     return FIGURES | {"memory_bytes": gib * GIB, **more}
 
 
-def test_tools_come_with_the_fifth_tile_and_stay_until_all_are_gone(qtbot: QtBot) -> None:
-    engine = Engine(*many(TOOLS_FROM - 1))
+def test_filter_comes_with_the_fifth_tile_and_moves_none(qtbot: QtBot) -> None:
+    engine = Engine(*many(FILTER_FROM - 1))
     panel = panel_of(qtbot, engine)
     tools = panel.board.tools
-    assert not tools.isVisible()
-    engine.put(server("last", name="Last"))
-    assert tools.isVisible()
+    assert tools.order_button.isVisible()
+    assert not tools.filter.isVisible()
     place = tile_of(panel, "s0").mapTo(panel, QPoint(0, 0))
+    engine.put(server("last", name="Last"))
+    QApplication.processEvents()
+    assert tools.filter.isVisible()
+    assert tile_of(panel, "s0").mapTo(panel, QPoint(0, 0)) == place
     engine.remove("last")
     engine.remove("s3")
-    assert tile_of(panel, "s0").mapTo(panel, QPoint(0, 0)) == place
+    assert tools.filter.isVisible()
     for number in range(3):
         engine.remove(f"s{number}")
     engine.put(server("first"))
-    assert not tools.isVisible()
+    assert not tools.filter.isVisible()
+    assert tools.count_label.text() == "1 server"
+
+
+def test_profile_that_breaks_is_told_and_moves_nothing(qtbot: QtBot) -> None:
+    engine = Engine(*many(6))
+    panel = panel_of(qtbot, engine)
+    seen = (panel.memory_strip, panel.board.tools, tile_of(panel, "s0"), tile_of(panel, "s5"))
+    places = [widget.mapTo(panel, QPoint(0, 0)) for widget in seen]
+    panel.header.picker.choose("broken")
+    QApplication.processEvents()
+    notice = panel.header.notice
+    assert "Expected a number" in notice.message_label.text()
+    assert notice.visibleRegion().boundingRect() == notice.rect()
+    assert [widget.mapTo(panel, QPoint(0, 0)) for widget in seen] == places
 
 
 def test_six_tiles_fit_below_the_tools(qtbot: QtBot) -> None:

@@ -27,6 +27,8 @@ from app.wire.nouns import Profile, Server, ServerState
 
 _BUTTON = 28
 _ROW_HEIGHT = 36
+_BELOW = 12
+"""Pixels that a notice keeps free below itself, so that a hidden one leaves no gap."""
 _ROOMY = 680
 """Pixels from which on the picker keeps its width beside the whole name of an engine."""
 
@@ -50,7 +52,7 @@ class FaultNotice(QWidget):
         texts.addWidget(self.message_label)
         texts.addWidget(self.path_label)
         row = QHBoxLayout(self)
-        row.setContentsMargins(38, 8, 12, 8)
+        row.setContentsMargins(38, 8, 12, 8 + _BELOW)
         row.setSpacing(12)
         row.addLayout(texts, 1)
         row.addWidget(self.button)
@@ -81,13 +83,17 @@ class FaultNotice(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme().color("warns"))
-        painter.drawRoundedRect(QRectF(self.rect()), 8, 8)
+        card = self.rect().adjusted(0, 0, 0, -_BELOW)
+        painter.drawRoundedRect(QRectF(card), 8, 8)
         mark = icons.pixmap("triangle-alert", theme().tokens.warn, 16, self.devicePixelRatioF())
-        painter.drawPixmap(12, (self.height() - 16) // 2, mark)
+        painter.drawPixmap(12, (card.height() - 16) // 2, mark)
 
 
 class ServersHeader(QWidget):
-    """One row of controls, and below it a notice while the chosen profile is broken."""
+    """One row of controls, and a notice while the chosen profile is broken.
+
+    The panel places the notice where its coming and going moves nothing.
+    """
 
     start_requested = Signal(object)  # str, a profile id
     edit_requested = Signal(object)  # str, a profile id
@@ -152,9 +158,7 @@ class ServersHeader(QWidget):
         holder.setLayout(row)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
         column.addWidget(holder)
-        column.addWidget(self.notice)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

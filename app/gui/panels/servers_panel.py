@@ -109,6 +109,8 @@ class ServersPanel(QWidget):
         column.addLayout(head)
         column.addWidget(self._pages, 1)
         self._foot = QVBoxLayout()
+        self._foot.setSpacing(0)
+        self._foot.addWidget(self.header.notice)
         self._foot.addWidget(self.foreign_list)
         column.addLayout(self._foot)
         self._refresh_foreign()

@@ -17,8 +17,8 @@ from app.gui.theme import theme
 from app.gui.widgets.fade import fade_in
 from app.wire.nouns import Server
 
-TOOLS_FROM = 5
-"""Fewer tiles need no filter and no order."""
+FILTER_FROM = 5
+"""Fewer tiles need no filter."""
 ROWS_FROM = 20
 _TILES_BELOW = 16
 """Lower than ROWS_FROM, so that a stop and a start do not turn everything round."""
@@ -79,7 +79,7 @@ class TileBoard(QWidget):
         column.setSpacing(_GAP - HALO)
         column.addLayout(head)
         column.addWidget(self.grid, 1)
-        self.tools.hide()
+        self.tools.show_filter(is_shown=False)
         self._columns.hide()
         self._nothing.hide()
 
@@ -195,12 +195,11 @@ class TileBoard(QWidget):
             self._columns.setVisible(is_rows)
             self.refresh_stale()
             self.density_changed.emit()
-        # Once there they stay until all is gone: their end would move every tile.
-        if count >= TOOLS_FROM or (is_rows and count):
-            self.tools.show()
+        # Once there it stays until all is gone: somebody may be writing in it.
+        if count >= FILTER_FROM or (is_rows and count):
+            self.tools.show_filter(is_shown=True)
         elif count == 0:
-            self.tools.filter.clear()
-            self.tools.hide()
+            self.tools.show_filter(is_shown=False)
 
     def arrange(self) -> None:
         """Bring order and filter up to date with the figures that there are now."""

@@ -99,9 +99,15 @@ class TileTools(QWidget):
         """Return what the filter looks for; empty for everything."""
         return self.filter.text().casefold().split()
 
+    def show_filter(self, *, is_shown: bool) -> None:
+        """Offer the filter, or leave its place empty."""
+        if not is_shown:
+            self.filter.clear()
+        self.filter.setVisible(is_shown)
+
     def show_count(self, shown: int, of: int) -> None:
         """Tell how many servers there are, and how many of them the filter leaves."""
-        text = self.tr("{count} servers").format(count=of)
+        text = self.tr("1 server") if of == 1 else self.tr("{count} servers").format(count=of)
         if shown != of:
             text = self.tr("{shown} of {count} servers").format(shown=shown, count=of)
         self.count_label.setText(text)
