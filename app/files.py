@@ -190,16 +190,19 @@ def remove_rotated(path: Path) -> None:
 
 
 def sweep_logs(folder: Path, *, max_bytes: int, max_age_s: float) -> None:
-    """Remove logs that are too old, then the oldest until the rest fits."""
+    """Remove logs that are too old, then the oldest until the rest fits.
+
+    The age is that beside the newest log, since the clock may be far ahead.
+    """
     logs = sorted(
         ((file.stat(), file) for file in folder.glob("*.log*")),
         key=lambda pair: pair[0].st_mtime,
         reverse=True,
     )
-    total = 0
+    total, newest = 0, max((status.st_mtime for status, _ in logs), default=0.0)
     for status, file in logs:
         total += status.st_size
-        if total > max_bytes or time.time() - status.st_mtime > max_age_s:
+        if total > max_bytes or min(time.time(), newest) - status.st_mtime > max_age_s:
             file.unlink(missing_ok=True)
 
 

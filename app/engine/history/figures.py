@@ -14,7 +14,7 @@ FINEST_S = 1
 KEPT_S: dict[int, int] = {FINEST_S: 600, 10: 2 * 3600, 60: 7 * 86_400}
 """For how long figures of each step are kept, in seconds. About 1 MB for a server and a week."""
 _FUTURE_S = 3600
-"""Rows from later than this were written while the computer's clock was wrong."""
+"""Rows from later than this were written while the clock was ahead, or it is behind now."""
 _COUNTERS = frozenset(metric.name for metric in METRICS if metric.is_counter)
 _decoder = msgspec.json.Decoder(SampleValues)
 
@@ -47,12 +47,21 @@ def write(link: sqlite3.Connection, points: Sequence[Point]) -> None:
 
 
 def prune(link: sqlite3.Connection, now: float) -> None:
-    """Remove what is older than its step is kept."""
+    """Remove what is older than its step is kept, and what comes from the future.
+
+    Where most rows do, it is the clock that is wrong, and they stay.
+    """
     for step, kept_s in KEPT_S.items():
-        link.execute(
-            "DELETE FROM figures WHERE step = ? AND (at < ? OR at > ?)",
-            (step, int(now) - kept_s, int(now) + _FUTURE_S),
-        )
+        link.execute("DELETE FROM figures WHERE step = ? AND at < ?", (step, int(now) - kept_s))
+    link.execute(
+        "DELETE FROM figures WHERE at > :limit AND (SELECT avg(at > :limit) < 0.5 FROM figures)",
+        {"limit": int(now) + _FUTURE_S},
+    )
+
+
+def newest(link: sqlite3.Connection) -> float | None:
+    """Return the time of the newest row, None when there is none."""
+    return link.execute("SELECT max(at) FROM figures").fetchone()[0]
 
 
 def history(

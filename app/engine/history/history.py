@@ -24,6 +24,8 @@ _PRUNE_S = 300.0
 _MOST_POINTS = 20_000
 """Held while another program locks the database; ten servers for half an hour."""
 _FRESH_S = SLOW_S + 3.0
+# The one that goes on in sleep: macOS calls it monotonic, on Linux that one stands still.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class History:
@@ -40,7 +42,9 @@ class History:
         self._records: list[RequestRecord] = []
         self._sampled_at = 0.0
         self._sampled: frozenset[str] = frozenset()
-        self._pruned_at = 0.0
+        self._pruned_at: float | None = None
+        self._anchor: tuple[float, float] | None = None
+        """A time that was surely reached, and what `_CLOCK` showed then."""
 
     @property
     def problem(self) -> str:
@@ -139,12 +143,13 @@ class History:
         async with self._lock:
             points, self._points = self._points, []
             records, self._records = self._records, []
-            now, days = time.time(), self._days()
-            is_due = now - self._pruned_at >= _PRUNE_S or not days
+            clock, days = time.clock_gettime(_CLOCK), self._days()
+            is_due = self._pruned_at is None or clock - self._pruned_at >= _PRUNE_S or not days
             if not (points or records or is_due):
                 return
 
             def write(link: sqlite3.Connection) -> None:
+                now = self._trusted_now(link, clock)
                 figures.write(link, points)
                 requests.write(link, records)
                 if is_due:
@@ -158,4 +163,17 @@ class History:
                 self._records = [*records, *self._records][-_MOST_POINTS:]
                 return
             if is_due:
-                self._pruned_at = now
+                self._pruned_at = clock
+
+    def _trusted_now(self, link: sqlite3.Connection, clock: float) -> float:
+        """Return the time by which rows are too old, however far ahead the wall clock is.
+
+        It is what was last written before this run, and what has passed since its beginning.
+        """
+        wall = time.time()
+        if self._anchor is None:
+            known = (figures.newest(link), requests.newest(link))
+            written = max((at for at in known if at is not None), default=wall)
+            self._anchor = min(wall, written), clock
+        at, since = self._anchor
+        return min(wall, at + clock - since)

@@ -28,8 +28,8 @@ def write(link: sqlite3.Connection, records: Sequence[RequestRecord]) -> None:
 
 
 def prune(link: sqlite3.Connection, now: float, days: int) -> None:
-    """Remove what is older than `days`, and the oldest of more than MAX_ROWS."""
-    link.execute("DELETE FROM requests WHERE at < ?", (now - days * _DAY_S,))
+    """Remove what is older than `days`, with 0 all, and the oldest of more than MAX_ROWS."""
+    link.execute("DELETE FROM requests WHERE at < ? OR ? = 0", (now - days * _DAY_S, days))
     link.execute(
         "DELETE FROM requests WHERE id <= "
         "(SELECT id FROM requests ORDER BY id DESC LIMIT 1 OFFSET ?)",
@@ -53,6 +53,11 @@ def read(
         with contextlib.suppress(msgspec.ValidationError):
             found.append(msgspec.convert(pair, RequestRecord, strict=False))
     return found
+
+
+def newest(link: sqlite3.Connection) -> float | None:
+    """Return the time of the newest request, None when there is none."""
+    return link.execute("SELECT max(at) FROM requests").fetchone()[0]
 
 
 def last_id(link: sqlite3.Connection) -> int:
