@@ -190,7 +190,7 @@ def test_history_of_an_earlier_version_is_kept_and_kinds_are_told(homes: Path) -
     link = sqlite3.connect(home / "history.db")
     link.executescript(
         'ALTER TABLE requests DROP COLUMN kind; ALTER TABLE requests DROP COLUMN "key";'
-        "PRAGMA user_version = 1;"
+        "DROP TABLE texts; PRAGMA user_version = 1;"
     )
     link.close()
     with running_engine(homes, home=home) as engine, engine.api() as api:

@@ -703,7 +703,7 @@ def test_model_that_cannot_be_served_is_refused_in_words(
     make_folder(tmp_path / "empty", {})
     make_folder(tmp_path / "no-weights", {"config.json": b"{}"})
     cut = Model("cut", "cut", "", ModelSource.FOLDER, "/x", 1, problem="It is cut. Get another.")
-    strange = msgspec.structs.replace(cut, supported=False)
+    strange = msgspec.structs.replace(cut, needs_python=True)
     with pytest.raises(AppError) as refused:
         resolve(model.replace("FOLDER", str(tmp_path)), tmp_path, cut=cut, strange=strange)
     assert refused.value.code is code

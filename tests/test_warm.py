@@ -13,7 +13,7 @@ from app.wire.routes import ROUTES
 # They do not end, count as a look, ask the hub, start a worker, or change something at once.
 LEFT_OUT = {
     "events", "metrics", "search_hub", "hub_model", "places", "leftovers", "remove_leftovers",
-    "scan_models", "pause_downloads", "resume_downloads",
+    "scan_models", "pause_downloads", "resume_downloads", "delete_texts",
 }  # fmt: skip
 
 

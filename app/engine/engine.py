@@ -105,7 +105,7 @@ class Engine:
             ProfileStore(runtimes), self._bus, lambda: settings.flag("show_demo")
         )
         self._memory = Memory(self._bus)
-        self._apply_budget()
+        self._publish_settings()
         self._hub = Hub(self._bus, self._memory)
         planner = Planner(self._bus, self._memory, self._cache, self._hub)
         self._supervisor = Supervisor(
@@ -131,6 +131,7 @@ class Engine:
             self._access.public,
             throttle=self._throttle,
             requests_per_server=lambda: settings.number("requests_per_server"),
+            keep_texts=lambda: self._history.put_texts if settings.flag("record_texts") else None,
         )
         self._ports = Ports(self._bus, self._gateway)
         self._supervisor.open_requests = self._gateway.ledger.open_requests
@@ -247,13 +248,19 @@ class Engine:
         await self._refresh_runtimes()
         await self._profiles.load()
         self._downloads.apply_settings()
-        self._apply_budget()
+        self._publish_settings()
         self._rescan()
 
-    def _apply_budget(self) -> None:
+    def _publish_settings(self) -> None:
         self._memory.budget = self._settings.text("memory_budget")
         limit = self._memory.limit_bytes()
-        self._bus.put_info(msgspec.structs.replace(self._bus.info, memory_limit_bytes=limit))
+        self._bus.put_info(
+            msgspec.structs.replace(
+                self._bus.info,
+                memory_limit_bytes=limit,
+                records_texts=self._settings.flag("record_texts"),
+            )
+        )
 
     async def _refresh_runtimes(self) -> None:
         for runtime in self._runtimes.values():

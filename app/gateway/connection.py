@@ -11,6 +11,7 @@ from app.gateway.errors import RETRY_AFTER_S, CountedError, RequestError, malfor
 from app.gateway.head import MAX_BODY_BYTES, MAX_HEAD_BYTES, RequestHead
 from app.gateway.ledger import Caller
 from app.gateway.reader import RequestReader
+from app.gateway.recording import prompt_text
 from app.gateway.relay import Relay
 from app.gateway.routing import (
     CHAT_PATH,
@@ -250,9 +251,11 @@ class Connection(asyncio.Protocol):
 
     def _relay_of(self, request: RequestHead, body: bytearray, writer: AnswerWriter) -> Relay:
         directory = self._shared.directory
-        asked = read_completion(body, is_chat=request.path == CHAT_PATH)
+        completion, pieces = read_completion(body, is_chat=request.path == CHAT_PATH)
+        prompt = None if self._shared.keep_texts() is None else prompt_text(body)
+        asked = (completion, pieces, prompt)
         target = (
-            choose(directory, asked[0].model)
+            choose(directory, completion.model)
             if self.only is None
             else choose_only(directory, self.only)
         )

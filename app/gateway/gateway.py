@@ -12,6 +12,7 @@ from app.gateway.ledger import Ledger
 from app.gateway.shared import Limits, Shared
 from app.gateway.warm import warm
 from app.throttle import Throttle
+from app.wire.requests import RequestTexts
 
 log = logging.getLogger("gateway")
 
@@ -32,6 +33,7 @@ class Gateway:
         limits: Limits | None = None,
         throttle: Throttle | None = None,
         requests_per_server: Callable[[], int] = lambda: _REQUESTS_PER_SERVER,
+        keep_texts: Callable[[], Callable[[RequestTexts], None] | None] = lambda: None,
     ) -> None:
         self._shared = Shared(
             directory,
@@ -39,6 +41,7 @@ class Gateway:
             limits or Limits(),
             Throttle(time.monotonic) if throttle is None else throttle,
             requests_per_server,
+            keep_texts,
         )
         self.host = ""
         """The address that it listens on, empty before `start`."""

@@ -69,6 +69,11 @@ class Meter:
         server.open += 1
 
     @property
+    def id(self) -> int:
+        """The request's number."""
+        return self._record.id
+
+    @property
     def server(self) -> str:
         """The profile's id."""
         return self._record.server

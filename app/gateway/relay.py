@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from app.gateway.answer import Answer
+from app.gateway.answer import Answer, ClientSide
 from app.gateway.completion import Completion, Pieces, upstream_request
 from app.gateway.directory import Served, Upstream
 from app.gateway.errors import RETRY_AFTER_S, CountedError, RequestError
@@ -12,6 +12,7 @@ from app.gateway.exchange import Exchange
 from app.gateway.gathering import Gathering
 from app.gateway.head import RequestHead
 from app.gateway.ledger import Caller
+from app.gateway.recording import Recording
 from app.gateway.routing import CHAT_PATH
 from app.gateway.shared import Shared
 from app.gateway.writer import AnswerWriter
@@ -30,14 +31,15 @@ class Relay:
         self,
         shared: Shared,
         request: RequestHead,
-        asked: tuple[Completion, Pieces],
+        asked: tuple[Completion, Pieces, str | None],
         writer: AnswerWriter,
         caller: Caller,
         target: Upstream | Served,
     ) -> None:
         self._shared = shared
         self._request = request
-        self._completion, self._body = asked
+        self._completion, self._body, self._prompt = asked
+        self._recording: Recording | None = None
         self._writer = writer
         self._exchange: Exchange | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -65,9 +67,9 @@ class Relay:
         `error`: why, when it was not the client who hung up.
         """
         if error is None:
-            self._meter.end(RequestState.HUNG_UP)
+            self._end(RequestState.HUNG_UP)
         else:
-            self._meter.end(RequestState.FAILED, error, ErrorKind.OTHER)
+            self._end(RequestState.FAILED, error, ErrorKind.OTHER)
         self._disarm()
         if self._starting is not None:
             self._starting.cancel()
@@ -79,11 +81,11 @@ class Relay:
         self._disarm()
         error = self._writer.error
         if error is None:
-            self._meter.end(RequestState.DONE)
+            self._end(RequestState.DONE)
         else:
             is_refused = error.code in _REFUSALS
             state = RequestState.REFUSED if is_refused else RequestState.FAILED
-            self._meter.end(state, error.note, error.kind)
+            self._end(state, error.note, error.kind)
 
     def pause(self) -> None:
         """Take nothing more from the server until `resume`."""
@@ -97,11 +99,25 @@ class Relay:
         if self._exchange is not None:
             self._exchange.resume()
 
+    def _end(
+        self, state: RequestState, error: str | None = None, kind: ErrorKind | None = None
+    ) -> None:
+        self._meter.end(state, error, kind)
+        # Asked anew: it may have been switched off in the meantime.
+        keep = self._shared.keep_texts()
+        if self._recording is not None and keep is not None:
+            keep(self._recording.texts(self._meter.id))
+            self._recording = None
+
     def _send(self, upstream: Upstream) -> None:
         completion, directory = self._completion, self._shared.directory
         is_chat = self._request.path == CHAT_PATH
         gathers = completion.is_gathered
-        client = Gathering(self._writer, is_chat=is_chat) if gathers else self._writer
+        client: ClientSide = self._writer
+        if self._prompt is not None:
+            client = self._recording = Recording(client, self._prompt)
+        if gathers:
+            client = Gathering(client, is_chat=is_chat)
         answer = Answer(
             client,
             server=upstream.profile_name,

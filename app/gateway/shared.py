@@ -7,6 +7,7 @@ from app.gate import Policy
 from app.gateway.directory import Directory
 from app.gateway.ledger import Ledger
 from app.throttle import Throttle
+from app.wire.requests import RequestTexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +40,6 @@ class Shared:
     limits: Limits
     throttle: Throttle
     requests_per_server: Callable[[], int]
+    keep_texts: Callable[[], Callable[[RequestTexts], None] | None] = lambda: None
+    """Returns who keeps prompts and answers, None while nobody does."""
     ledger: Ledger = field(default_factory=Ledger)

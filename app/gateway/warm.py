@@ -41,7 +41,7 @@ def warm(shared: Shared) -> None:
 
     The name of the model is one that no profile has.
     """
-    aside = replace(shared, policy=Policy(), ledger=Ledger())
+    aside = replace(shared, policy=Policy(), ledger=Ledger(), keep_texts=lambda: None)
     connection = Connection(aside, set())
     connection.connection_made(_Sink())
     for request in _REQUESTS:

@@ -375,6 +375,8 @@ class EngineInfo(msgspec.Struct, frozen=True):
     """That the last run of this engine did not end in order, in words; empty when it did."""
     troubles: tuple[str, ...] = ()
     """What is wrong with the engine's files, in sentences for the user, oldest first."""
+    records_texts: bool = False
+    """True while prompts and answers are kept."""
     memory_limit_bytes: int = 0
     """What all model servers may hold together: the budget of the settings, or what the machine
     lets the GPU use; 0 where the engine does not say."""

@@ -23,7 +23,7 @@ from app.wire.nouns import (
 )
 from app.wire.plan import StartPlan
 from app.wire.portable import ImportPreview, ImportRequest, ImportResult, LaunchPreview
-from app.wire.requests import RequestRecord
+from app.wire.requests import RequestRecord, RequestTexts
 from app.wire.routes import ROUTES, Route
 from app.wire.scan import Place
 from app.wire.server_log import MAX_PIECE, LogRun
@@ -118,6 +118,8 @@ SHAPES: dict[str, Shape] = {
     "requests": Shape(
         list[RequestRecord], query={"last": _up_to(1000), "server": _WORDS, "before": _ID}
     ),
+    "request_texts": Shape(RequestTexts),
+    "delete_texts": Shape(status=204),
     "metrics": Shape(_TEXT),
     "named_keys": Shape(list[NamedKey]),
     "create_key": Shape(NewKey, KeyDraft, 201),

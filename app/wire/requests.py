@@ -1,4 +1,4 @@
-"""What is remembered of requests that went through the gateway: figures, never their text."""
+"""What is remembered of requests that went through the gateway: figures, and texts if wanted."""
 
 from enum import StrEnum
 
@@ -83,6 +83,21 @@ class RequestRecord(msgspec.Struct, frozen=True):
     """The name of the client's key, empty for any key without one."""
 
 
+class RequestTexts(msgspec.Struct, frozen=True):
+    """What was asked and answered in one request; kept only while `record_texts` is on."""
+
+    id: int
+    prompt: str
+    answer: str
+    """As far as it came: the reasoning, the text, and calls of tools as JSON."""
+    is_cut: bool = False
+    """True when one of them was longer than MAX_TEXT."""
+
+
+MAX_TEXT = 32_768
+"""The most characters that are kept of a prompt, and of an answer."""
+MAX_TEXTS_BYTES = 64_000_000
+"""The most that is kept of all texts; the oldest go first."""
 MAX_PAGE = 1000
 """The most records in one answer."""
 

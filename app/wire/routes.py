@@ -223,6 +223,13 @@ ROUTES: tuple[Route, ...] = (
         "Requests at the gateway, the newest first, also from before a restart: `last` (up to "
         "1000, else 100), of one `server`, `before` an id. Figures only, no text.",
     ),
+    Route(
+        "request_texts",
+        "GET",
+        "/api/requests/{id}/texts",
+        "Prompt and answer of a request that has ended; 404 unless `record_texts` was on then.",
+    ),
+    Route("delete_texts", "DELETE", "/api/requests/texts", "Delete all prompts and answers."),
     Route("metrics", "GET", "/metrics", "All metrics in the text format of Prometheus."),
     Route("named_keys", "GET", "/api/keys", "All named API keys, without their secrets."),
     Route(

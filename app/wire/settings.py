@@ -209,10 +209,22 @@ SETTINGS: tuple[Setting, ...] = (
         "Network & keys",
         SettingKind.INT,
         "Keep the request log (days)",
-        "Figures of every request, never its text, so that they survive a restart. 0 keeps none.",
+        "Figures of every request, so that they survive a restart. 0 keeps none.",
         30,
         minimum=0,
         maximum=365,
+    ),
+    Setting(
+        "record_texts",
+        Scope.ENGINE,
+        "Network & keys",
+        SettingKind.BOOL,
+        "Record prompts and answers",
+        "Everything that programs ask and are answered is kept in history.db on the engine's "
+        "computer, not encrypted, for whoever can read its files or has a key: up to 32,768 "
+        "characters of each, 64 MB in all, as long as the request log. A server's page Requests "
+        "shows and deletes it. Off: figures only.",
+        default=False,
     ),
     Setting(
         "host",

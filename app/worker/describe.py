@@ -88,17 +88,17 @@ def describe(
         return Description(problem=problem, repairable=is_snapshot)
     family = config.get("model_type")
     tensors, bad = _read_weights(folder, files)
-    broken = _missing_files(folder, files, is_snapshot, has_partial_files=has_partial_files)
-    if bad and not broken:
-        broken = f"{bad} {_remedy(is_snapshot)}"
-    broken = broken or _nameless(config) or _no_tokenizer(folder, files, is_snapshot)
+    damage = _missing_files(folder, files, is_snapshot, has_partial_files=has_partial_files)
+    if bad and not damage:
+        damage = f"{bad} {_remedy(is_snapshot)}"
+    broken = damage or _nameless(config) or _no_tokenizer(folder, files, is_snapshot)
     unknown = None if broken else _unsupported(config)
     bits, by_layer = _bits(config)
     length = _context_length(config)
     weights = sum(size for name, size in files.items() if is_weights(name))
     return Description(
         quantization=_quantization(config, tensors),
-        parameters=None if bad else count_parameters(tensors, bits=bits, bits_by_layer=by_layer),
+        parameters=None if damage else count_parameters(tensors, bits=bits, bits_by_layer=by_layer),
         family=clean(family) if isinstance(family, str) else None,
         context_length=length,
         tags=_tags(folder, files, config),

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from panel_kit import LEFT, Engine, engine, server
 from PySide6.QtCore import QPoint, QRect, Qt, QUrl
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.format import UNKNOWN
@@ -37,7 +37,7 @@ from app.wire.errors import AppError
 from app.wire.history import ServerHistory
 from app.wire.keys import NamedKey, NewKey
 from app.wire.nouns import PublicPort, ServerState
-from app.wire.requests import RequestRecord, RequestState
+from app.wire.requests import RequestRecord, RequestState, RequestTexts
 from app.wire.server_log import LogPiece, LogRun
 from app.wire.snippets import HIDDEN_KEY
 
@@ -53,6 +53,7 @@ class FakeApi:
         self.log = b""
         self.version = "1"
         self.records: list[RequestRecord] = []
+        self.texts: list[RequestTexts] = []
         self.error: AppError | None = None
         self.sent_bytes: list[int] = []
         self.made: list[str] = []
@@ -85,6 +86,15 @@ class FakeApi:
         if self.error is not None:
             raise self.error
         return [r for r in self.records if before is None or r.id < before][:last]
+
+    def request_texts(self, request_id: int) -> RequestTexts:
+        found = next((t for t in self.texts if t.id == request_id), None)
+        if found is None:
+            raise AppError("No text of this request is kept.")
+        return found
+
+    def delete_texts(self) -> None:
+        self.texts.clear()
 
 
 class FakeHost:
@@ -392,6 +402,38 @@ def test_nobody_asked_yet_and_no_text_is_kept(show: Callable[..., Any]) -> None:
     tab = show(RequestsTab)
     assert tab.empty.isVisible()
     assert "never the text" in tab.empty._text.text()
+
+
+def test_recording_is_told_and_shows_and_deletes_texts(
+    show: Callable[..., Any], host: FakeHost, qtbot: QtBot
+) -> None:
+    host.api.records = [record(2), record(1)]
+    tab = show(RequestsTab)
+    assert tab.note.text() == ""
+    tab.table.selectRow(0)
+    assert not tab.texts.isVisible()
+    host.api.texts = [RequestTexts(2, "user: Why?", "Because.", is_cut=True)]
+    assert host.mirror.engine is not None
+    host.mirror.engine = msgspec.structs.replace(host.mirror.engine, records_texts=True)
+    tab.table.clearSelection()
+    tab.table.selectRow(0)
+    assert "recorded" in tab.note.text()
+    assert tab.texts.isVisible()
+    assert "Why?" in tab.texts.toPlainText()
+    assert "Because." in tab.texts.toPlainText()
+    assert "Answer, cut" in tab.texts.toPlainText()
+    tab.table.selectRow(1)
+    assert tab.texts.toPlainText() == "No text of this request was recorded."
+    host.mirror.engine = msgspec.structs.replace(host.mirror.engine, records_texts=False)
+    tab.table.selectRow(0)
+    assert "recorded earlier" in tab.note.text()
+    qtbot.mouseClick(tab.note.button, LEFT)
+    (box,) = tab.findChildren(QMessageBox)
+    (delete,) = [b for b in box.buttons() if b.text() == "Delete"]
+    qtbot.mouseClick(delete, LEFT)
+    assert host.api.texts == []
+    assert not tab.texts.isVisible()
+    assert tab.note.text() == ""
 
 
 def test_older_requests_come_by_scrolling_down(show: Callable[..., Any], host: FakeHost) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from app.client.calls.link import CONNECT_S, Link, query_text, quote_part
 from app.wire.history import ServerHistory
 from app.wire.nouns import ForeignServer, Server
-from app.wire.requests import RequestRecord
+from app.wire.requests import RequestRecord, RequestTexts
 from app.wire.server_log import (
     MAX_PIECE,
     OFFSET_HEADER,
@@ -106,3 +106,11 @@ class ServerCalls(Link):
         """
         query = query_text(last=last, server=server_id, before=before)
         return self.get(f"/api/requests{query}", list[RequestRecord])
+
+    def request_texts(self, request_id: int) -> RequestTexts:
+        """Return prompt and answer of a request that has ended. Raises AppError without them."""
+        return self.get(f"/api/requests/{request_id}/texts", RequestTexts)
+
+    def delete_texts(self) -> None:
+        """Delete all prompts and answers."""
+        self.request("DELETE", "/api/requests/texts")

@@ -13,7 +13,14 @@ _log = logging.getLogger("store")
 _T = TypeVar("_T")
 _VERSION = 2
 _BUSY_S = 5.0
-_SCHEMA = """
+_TEXTS = """
+CREATE TABLE texts (
+    id INTEGER PRIMARY KEY, prompt TEXT NOT NULL, answer TEXT NOT NULL, is_cut INTEGER NOT NULL,
+    size INTEGER NOT NULL
+);
+"""
+_SCHEMA = f"""
+{_TEXTS}
 CREATE TABLE figures (
     step INTEGER NOT NULL, at INTEGER NOT NULL, server TEXT NOT NULL,
     samples INTEGER NOT NULL, "values" TEXT NOT NULL,
@@ -29,16 +36,17 @@ CREATE TABLE requests (
 CREATE INDEX requests_of_a_server ON requests (server, id);
 CREATE INDEX requests_by_time ON requests (at);
 """
-_FROM_1 = """
+_FROM_1 = f"""
 ALTER TABLE requests ADD COLUMN kind TEXT;
 ALTER TABLE requests ADD COLUMN "key" TEXT NOT NULL DEFAULT '';
-"""
+{_TEXTS}"""
 _NEEDED = (
     'SELECT step, at, server, samples, "values" FROM figures LIMIT 0',
     """
     SELECT id, at, client, server, profile, model, state, prompt_tokens, completion_tokens,
         ttft_s, duration_s, tokens_per_s, is_stream, error, kind, "key" FROM requests LIMIT 0
     """,
+    "SELECT id, prompt, answer, is_cut, size FROM texts LIMIT 0",
 )
 _TORN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -114,6 +122,8 @@ class Database:
             # Readers and the writer do not wait for each other, and a commit needs no fsync.
             link.execute("PRAGMA journal_mode = WAL")
             link.execute("PRAGMA synchronous = NORMAL")
+            # A text that was deleted is not to be found in the file.
+            link.execute("PRAGMA secure_delete = ON")
             if version == 0:
                 _create(link)
             elif version == 1:

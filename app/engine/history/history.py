@@ -4,17 +4,18 @@ import asyncio
 import logging
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from app.engine.history import figures, requests
+from app.engine.history import figures, requests, texts
 from app.engine.history.database import BusyError, Database
 from app.engine.history.figures import Point
 from app.wire.errors import AppError, ErrorCode
 from app.wire.events import SLOW_S, SampleValues
 from app.wire.history import SPANS_S, ServerHistory
-from app.wire.requests import RequestRecord
+from app.wire.requests import MAX_TEXT, RequestRecord, RequestTexts
 
 _log = logging.getLogger("store")
 _T = TypeVar("_T")
@@ -23,6 +24,8 @@ BATCH_S = 10.0
 _PRUNE_S = 300.0
 _MOST_POINTS = 20_000
 """Held while another program locks the database; ten servers for half an hour."""
+_MOST_TEXTS = 16_000_000 // MAX_TEXT
+"""Texts that wait to be written; of more in ten seconds the oldest are not kept."""
 _FRESH_S = SLOW_S + 3.0
 # The one that goes on in sleep: macOS calls it monotonic, on Linux that one stands still.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -40,6 +43,7 @@ class History:
         self._lock = asyncio.Lock()
         self._points: list[Point] = []
         self._records: list[RequestRecord] = []
+        self._texts: deque[RequestTexts] = deque(maxlen=_MOST_TEXTS)
         self._sampled_at = 0.0
         self._sampled: frozenset[str] = frozenset()
         self._pruned_at: float | None = None
@@ -79,6 +83,27 @@ class History:
         """Take a request that has ended."""
         if self._days():
             self._records.append(record)
+
+    def put_texts(self, found: RequestTexts) -> None:
+        """Take prompt and answer of a request that has ended."""
+        if self._days():
+            self._texts.append(found)
+
+    async def texts(self, request_id: int) -> RequestTexts:
+        """Return prompt and answer of a request. Raises AppError when they are not kept."""
+        async with self._lock:
+            waiting = next((t for t in self._texts if t.id == request_id), None)
+            found = waiting or await self._read(lambda link: texts.read(link, request_id))
+        if found is None:
+            raise AppError("No text of this request is kept.", code=ErrorCode.NOT_FOUND)
+        return found
+
+    async def delete_texts(self) -> None:
+        """Remove all prompts and answers, from the file too. Raises AppError."""
+        async with self._lock:
+            self._texts.clear()
+            await self._read(texts.clear)
+            await self._read(texts.forget)
 
     async def follow(self) -> None:
         """Write in batches for ever."""
@@ -143,24 +168,29 @@ class History:
         async with self._lock:
             points, self._points = self._points, []
             records, self._records = self._records, []
+            said = tuple(self._texts)
+            self._texts.clear()
             clock, days = time.clock_gettime(_CLOCK), self._days()
             is_due = self._pruned_at is None or clock - self._pruned_at >= _PRUNE_S or not days
-            if not (points or records or is_due):
+            if not (points or records or said or is_due):
                 return
 
             def write(link: sqlite3.Connection) -> None:
                 now = self._trusted_now(link, clock)
                 figures.write(link, points)
                 requests.write(link, records)
+                texts.write(link, said)
                 if is_due:
                     figures.prune(link, now)
                     requests.prune(link, now, days)
+                    texts.prune(link)
 
             try:
                 await asyncio.to_thread(self._database.work, write)
             except BusyError:
                 self._points = [*points, *self._points][-_MOST_POINTS:]
                 self._records = [*records, *self._records][-_MOST_POINTS:]
+                self._texts = deque([*said, *self._texts], _MOST_TEXTS)
                 return
             if is_due:
                 self._pruned_at = clock

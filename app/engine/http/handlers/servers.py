@@ -89,6 +89,19 @@ async def requests(request: Request) -> Response:
     )
 
 
+async def request_texts(request: Request) -> Response:
+    """Return prompt and answer of a request."""
+    text = request.path_params["id"]
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < len(str(_MAX_ID)) else 0
+    return json_answer(await state_of(request).history.texts(number))
+
+
+async def delete_texts(request: Request) -> Response:
+    """Remove all prompts and answers."""
+    await state_of(request).history.delete_texts()
+    return Response(status_code=204)
+
+
 async def server_history(request: Request) -> Response:
     """Return a server's figures over a span."""
     state, server_id = state_of(request), request.path_params["id"]

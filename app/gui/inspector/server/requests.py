@@ -1,4 +1,4 @@
-"""The Requests tab: what was asked of the server, live, without any text of it."""
+"""The Requests tab: what was asked of the server, live; its text only where that is recorded."""
 
 from PySide6.QtCore import QModelIndex, QPoint, Qt
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
@@ -12,16 +12,18 @@ from PySide6.QtWidgets import (
     QStackedWidget,
     QTableView,
     QVBoxLayout,
+    QWidget,
 )
 
 from app.gui import format as fmt
 from app.gui.inspector.server.request_rows import Column, RequestRows
+from app.gui.inspector.server.request_texts import RecordingNote, TextsView
 from app.gui.inspector.server.rule import Rule
 from app.gui.inspector.server.tab import Host, Tab
 from app.gui.theme import theme
 from app.gui.widgets.empty_state import EmptyState
 from app.wire.errors import AppError
-from app.wire.requests import RequestRecord
+from app.wire.requests import RequestRecord, RequestTexts
 
 _SIDE = 20
 _PAGE = 100
@@ -133,6 +135,11 @@ class RequestsTab(Tab):
         self._has_all = False
         self._trouble = ""
         self._unseen = 0
+        self._read: RequestRecord | None = None
+        """The one whose text is shown or asked for."""
+        self.note = RecordingNote(self)
+        self.note.delete_requested.connect(self._delete_texts)
+        self.texts = TextsView(self)
         self.table = RequestTable(self.rows, self)
         self.empty = EmptyState(self)
         self._stack = QStackedWidget(self)
@@ -149,7 +156,7 @@ class RequestsTab(Tab):
         self.copy_button.clicked.connect(self.copy_rows)
         self._lay_out()
         self.table.verticalScrollBar().valueChanged.connect(self._on_scrolled)
-        self.table.selectionModel().selectionChanged.connect(self._show_state)
+        self.table.selectionModel().selectionChanged.connect(self._on_selected)
         self._show_state()
 
     @property
@@ -160,6 +167,11 @@ class RequestsTab(Tab):
     def poll(self) -> None:
         server_id = self.server_id
         self.ask("requests", lambda api: api.requests(last=_PAGE, server_id=server_id), self._take)
+
+    @property
+    def is_recording(self) -> bool:
+        """True while the engine keeps prompts and answers."""
+        return self.mirror.engine is not None and self.mirror.engine.records_texts
 
     def refresh(self) -> None:
         self._show_state()
@@ -188,11 +200,13 @@ class RequestsTab(Tab):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(Rule(self))
+        column.addLayout(_inset(self.note))
         # The text of the first column stands below the title.
         middle = QHBoxLayout()
         middle.setContentsMargins(_SIDE - _CELL_PAD, 0, _SIDE - _CELL_PAD, 0)
         middle.addWidget(self._stack)
         column.addLayout(middle, 1)
+        column.addLayout(_inset(self.texts))
         column.addWidget(Rule(self))
         column.addLayout(foot)
 
@@ -210,6 +224,7 @@ class RequestsTab(Tab):
         bar = self.table.verticalScrollBar()
         self._unseen = self._unseen + added if bar.value() > 0 and not is_first else 0
         self._show_state()
+        self._ask_texts()
         self._ask_older()
 
     def _take_older(self, older: list[RequestRecord]) -> None:
@@ -235,6 +250,45 @@ class RequestsTab(Tab):
                 self._take_older,
             )
 
+    def _on_selected(self) -> None:
+        self._show_state()
+        self._ask_texts()
+
+    def _ask_texts(self) -> None:
+        """Have the text of the one chosen request shown, again when its answer has ended."""
+        rows = self.table.selected_rows()
+        record = self.rows.records[rows[0]] if len(rows) == 1 else None
+        before, self._read = self._read, record
+        if record is None:
+            self.texts.show_note("")
+        elif before is None or (record.id, record.state) != (before.id, before.state):
+            self.host.call(
+                "texts", lambda api: api.request_texts(record.id), self._take_texts, self._no_texts
+            )
+
+    def _take_texts(self, texts: RequestTexts) -> None:
+        if self._read is not None and self._read.id == texts.id:
+            self.texts.show_texts(texts)
+            self.note.show_state(is_on=self.is_recording, has_texts=True)
+
+    def _no_texts(self, _error: AppError) -> None:
+        note = ""
+        if self.is_recording and self._read is not None:
+            note = (
+                self.tr("The text is here when the answer has ended.")
+                if self._read.state.is_open
+                else self.tr("No text of this request was recorded.")
+            )
+        self.texts.show_note(note)
+
+    def _delete_texts(self) -> None:
+        self.host.call("texts", lambda api: api.delete_texts(), self._on_deleted, self.show_trouble)
+
+    def _on_deleted(self, _nothing: object) -> None:
+        self._read = None
+        self.table.clearSelection()
+        self._show_state()
+
     def _to_top(self) -> None:
         self.table.verticalScrollBar().setValue(0)
 
@@ -250,6 +304,7 @@ class RequestsTab(Tab):
         self.new_button.setVisible(self._unseen > 0)
         self.new_button.setText(self.tr("↑ {} new").format(fmt.count(self._unseen)))
         self.copy_button.setEnabled(count > 0)
+        self.note.show_state(is_on=self.is_recording, has_texts=self.texts.isVisible())
         if not count:
             self._show_emptiness()
 
@@ -264,8 +319,18 @@ class RequestsTab(Tab):
             self.empty.show_message(
                 icon="activity",
                 title=self.tr("No requests yet"),
-                text=self.tr(
-                    "They show up here the moment a program asks this server something. "
-                    "Only figures are kept, never the text of a prompt or an answer."
+                text=self.tr("They show up here the moment a program asks this server something. ")
+                + (
+                    self.tr("Prompts and answers are recorded.")
+                    if self.is_recording
+                    else self.tr("Only figures are kept, never the text of a prompt or an answer.")
                 ),
             )
+
+
+def _inset(widget: QWidget) -> QVBoxLayout:
+    """Return a row with the page's margins, which takes no room while its widget is hidden."""
+    row = QVBoxLayout()
+    row.setContentsMargins(_SIDE, 8, _SIDE, 8)
+    row.addWidget(widget)
+    return row
