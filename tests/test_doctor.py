@@ -153,6 +153,93 @@ def test_report_holds_the_logs_and_no_secret(home: Path, tmp_path: Path) -> None
     assert scrub("http://127.0.0.1:8799") == "http://127.0.0.1:8799"
 
 
+def report(home: Path, tmp_path: Path, **extra: str) -> str:
+    target = tmp_path / "report.txt"
+    doctor(home, "--report", str(target), code=0, **extra)
+    return target.read_text()
+
+
+def test_report_tells_settings_of_engine_and_window_in_words_with_their_sources(
+    home: Path, tmp_path: Path
+) -> None:
+    (home / "app.toml").write_text("confirm_quit = false\n")
+    text = report(home, tmp_path, MLX_MANAGER_KEEP_AWAKE="0", HF_TOKEN="hf_secret1234")
+    for line in (
+        "confirm_quit is off (file)",
+        "keep_awake is off (environment)",
+        "python is built in (default)",
+        "hub_token is set (environment)",
+    ):
+        assert f"\n{line}\n" in text
+    for word in ("True", "False", "''", "hf_secret"):
+        assert word not in text
+
+
+def test_report_holds_the_last_figures_of_each_server(homes: Path, tmp_path: Path) -> None:
+    with running_engine(homes) as engine:
+        engine.start("demo")
+        assert engine.complete().status == 200
+        # What is not in the database yet is written at the end.
+        engine.stop_server("demo")
+    text = report(engine.home, tmp_path)
+    assert "demo: " in text
+    assert "  memory_bytes " in text
+    (engine.home / "history.db").write_bytes(b"torn" * 1000)
+    assert "They could not be read" in report(engine.home, tmp_path)
+
+
+def test_report_holds_every_log_and_each_is_bounded(home: Path, tmp_path: Path) -> None:
+    names = ("hub.log", "downloads.log", "engine-start.log", "crash.log", "servers/a.log.crash")
+    for name in names:
+        path = home / "logs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        early = "2026-11-29 18:16:17,224 - INFO - early\n" * 20_000
+        path.write_text(f"{early}the end of {path.name}\n")
+    text = report(home, tmp_path)
+    for name in names:
+        assert f"\n## {name}\n" in text
+        assert f"the end of {Path(name).name}\n" in text
+    assert len(text) < 200_000
+
+
+def test_report_holds_no_prompt_and_no_answer_of_a_talkative_server(
+    homes: Path, tmp_path: Path
+) -> None:
+    prompt = "xyzzy one\n2 plugh"
+    with running_engine(homes) as engine:
+        profile = {"name": "D", "model": "demo", "options": {"log_level": "DEBUG"}}
+        assert engine.call("POST", "/api/profiles", profile).status == 201
+        engine.start("d")
+        messages = [{"role": "user", "content": prompt}]
+        answer = engine.complete(model="D", messages=messages, max_tokens=16)
+        words = answer.json["choices"][0]["message"]["content"].split()
+        engine.stop_server("d")
+    log = (engine.home / "logs" / "servers" / "d.log").read_text()
+    assert "xyzzy" in log
+    text = report(engine.home, tmp_path)
+    assert "Starting httpd" in text
+    section = text.partition("## servers/d.log")[2]
+    for word in ("xyzzy", "plugh", *(f"- {word}\n" for word in words)):
+        assert word not in section, section
+
+
+def test_report_leaves_out_a_text_whose_beginning_is_cut_off(home: Path, tmp_path: Path) -> None:
+    folder = home / "logs" / "servers"
+    folder.mkdir(parents=True)
+    (folder / "a.log").write_text(
+        "2026-11-29 18:16:16,224 - DEBUG - Incoming Request Body: {\n"
+        + "xyzzy\n" * 20_000
+        + "2026-11-29 18:16:17,224 - INFO - Prompt Cache: 0 sequences\n"
+        "2026-11-29 18:16:18,224 - ERROR - Invalid Request Body: plugh\nplugh\n"
+        '127.0.0.1 - - [29/Nov/2026 18:16:18] "POST /v1/completions HTTP/1.0" 400 -\n'
+    )
+    text = report(home, tmp_path)
+    assert "Prompt Cache" in text
+    assert "HTTP/1.0" in text
+    assert "xyzzy" not in text
+    assert "plugh" not in text
+
+
 @given(st.from_regex(r"[A-Za-z0-9_-]{43}", fullmatch=True), st.text(max_size=30))
 def test_no_key_of_ours_survives_scrubbing(secret: str, around: str) -> None:
     for text in (f"{around} mlxm-{secret}", f"Authorization: Bearer mlxm-{secret} {around}"):

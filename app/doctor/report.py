@@ -1,4 +1,4 @@
-"""A text about an installation that can be passed on: facts, settings and the last log lines."""
+"""A text about an installation to pass on: facts, settings, figures and the last log lines."""
 
 import platform
 import sys
@@ -9,23 +9,37 @@ from pathlib import Path
 
 from app import __version__, paths
 from app.doctor.checks import all_checks
+from app.doctor.figures import last_figures
+from app.doctor.log_tail import server_tail, tail
 from app.doctor.scrub import scrub
+from app.doctor.settings import setting_lines, stored_settings
+from app.wire.settings import SettingState
 
 _LIBRARIES = (
     "mlx", "mlx-metal", "mlx-lm", "transformers", "huggingface_hub", "PySide6-Essentials",
     "starlette", "uvicorn", "psutil",
 )  # fmt: skip
-_LINES = 120
+_LOGS = (
+    "engine.log", "app.log", "crash.log", "hub.log", "downloads.log", "engine-start.log",
+)  # fmt: skip
 _SERVER_LOGS = 3
-_TAIL_BYTES = 64_000
+"""Of each kind: of present runs, and of runs that crashed."""
 
 
-def make_report(facts: Sequence[tuple[str, str]] = ()) -> str:
-    """Return the report, scrubbed; `facts` are sections of (title, text) from the engine."""
+def make_report(
+    facts: Sequence[tuple[str, str]] = (), settings: Sequence[SettingState] = ()
+) -> str:
+    """Return the report, scrubbed.
+
+    `facts` are sections of (title, text) from the engine, `settings` what is in use; without
+    those the report has what files and environment say.
+    """
     sections = [
         ("Versions", "\n".join(_versions())),
         ("Checks", "\n".join(_findings())),
         *facts,
+        ("Settings", setting_lines(settings or stored_settings())),
+        ("Figures of the last 5 minutes with a server", last_figures()),
         *_log_sections(),
     ]
     made = time.strftime("%Y-%m-%d %H:%M:%S %z")
@@ -55,11 +69,12 @@ def _findings() -> Iterable[str]:
 
 def _log_sections() -> Iterable[tuple[str, str]]:
     logs = paths.logs()
-    for name in ("engine.log", "app.log", "crash.log"):
+    for name in _LOGS:
         yield name, tail(logs / name)
-    servers = sorted(logs.glob("servers/*.log"), key=_changed_at, reverse=True)
-    for path in servers[:_SERVER_LOGS]:
-        yield f"servers/{path.name}", tail(path)
+    for pattern in ("*.log", "*.log.crash"):
+        servers = sorted((logs / "servers").glob(pattern), key=_changed_at, reverse=True)
+        for path in servers[:_SERVER_LOGS]:
+            yield f"servers/{path.name}", server_tail(path)
 
 
 def _changed_at(path: Path) -> float:
@@ -67,14 +82,3 @@ def _changed_at(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def tail(path: Path, lines: int = _LINES) -> str:
-    """Return the last lines of a file, nothing where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-            text = file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-    return "\n".join(text.splitlines()[-lines:])

@@ -9,6 +9,7 @@ from app.gui.dialogs.report import ReportDialog
 
 
 def test_report_is_shown_copied_and_saved(own_home: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    (own_home / "app.toml").write_text("confirm_quit = false\n")
     with open_window() as window:
         desk = Desk(window, own_home, qtbot)
         desk.until_live()
@@ -17,8 +18,15 @@ def test_report_is_shown_copied_and_saved(own_home: Path, tmp_path: Path, qtbot:
         dialog = desk.dialog(ReportDialog)
         desk.until(lambda: desk.button(dialog, "Copy").isEnabled())
         text = dialog.view.toPlainText()
-        for part in ("## Versions", "## Checks", "## Engine", "keep_awake = True (default)"):
-            assert part in text
+        for part in (
+            "## Versions",
+            "## Checks",
+            "## Engine",
+            "keep_awake is on (default)",
+            "confirm_quit is off (file)",
+            "hub_token is not set",
+        ):
+            assert part in text, text
         target = tmp_path / "report.txt"
         dialog.save_to(str(target))
         assert target.read_text() == text

@@ -38,8 +38,8 @@ class ReportDialog(QDialog):
         title.setFont(theme().font("tile"))
         text = QLabel(
             self.tr(
-                "Versions, checks, settings and the last log lines. Keys, tokens, addresses and "
-                "names are removed; prompts and answers were never in it. Nothing is sent."
+                "Versions, checks, settings, figures and the last log lines. Keys, tokens, "
+                "addresses and names are removed, and so are prompts and answers. Nothing is sent."
             ),
             self,
         )

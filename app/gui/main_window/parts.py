@@ -60,7 +60,7 @@ class Parts(QObject):
         self.mirror = Mirror(self)
         self.session = Session(self.mirror, url, self)
         self.profiles = ProfileActions(self.session, window)
-        self.reports = ReportActions(self.session, window)
+        self.reports = ReportActions(self.session, self.preferences, window)
         self.connecting = ConnectActions(self.session, memory, window)
         self.downloads = DownloadActions(self.session, window)
         self.model_actions = ModelActions(

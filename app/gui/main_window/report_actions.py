@@ -7,6 +7,7 @@ from app.doctor.report import make_report
 from app.gui import format  # noqa: A004 - the project's module of number formats
 from app.gui.dialogs.report import ReportDialog
 from app.gui.main_window.session import Session
+from app.gui.preferences import Preferences
 from app.wire.errors import AppError
 from app.wire.fit import rounded_down
 from app.wire.settings import SettingState
@@ -18,9 +19,10 @@ class ReportActions(QObject):
     failed = Signal(object)  # AppError
     told = Signal(object)  # str
 
-    def __init__(self, session: Session, window: QWidget) -> None:
+    def __init__(self, session: Session, preferences: Preferences, window: QWidget) -> None:
         super().__init__(window)
         self._session = session
+        self._preferences = preferences
         self._window = window
         self.dialog: ReportDialog | None = None
 
@@ -38,19 +40,23 @@ class ReportActions(QObject):
             self._make([])
         else:
             self._session.call(
-                "report-settings", lambda api: api.settings(), self._make, self._skip
+                "report-settings", lambda api: api.settings(), self._on_settings, self._skip
             )
 
     def _skip(self, _error: AppError) -> None:
         self._make([])
 
+    def _on_settings(self, settings: list[SettingState]) -> None:
+        self._make([*settings, *self._preferences.states()])
+
     def _make(self, settings: list[SettingState]) -> None:
         facts = (
             ("Engine", self._engine()),
             ("Servers", self._servers()),
-            ("Settings", "\n".join(f"{s.name} = {s.value!r} ({s.source})" for s in settings)),
         )
-        self._session.crew.run("report", lambda: make_report(facts), self._show, self.failed.emit)
+        self._session.crew.run(
+            "report", lambda: make_report(facts, settings), self._show, self.failed.emit
+        )
 
     def _engine(self) -> str:
         engine = self._session.mirror.engine
