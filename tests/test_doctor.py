@@ -244,3 +244,51 @@ def test_report_leaves_out_a_text_whose_beginning_is_cut_off(home: Path, tmp_pat
 def test_no_key_of_ours_survives_scrubbing(secret: str, around: str) -> None:
     for text in (f"{around} mlxm-{secret}", f"Authorization: Bearer mlxm-{secret} {around}"):
         assert secret not in scrub(text)
+
+
+_WORD = st.from_regex(r"[A-Za-z0-9]{12,40}", fullmatch=True)
+_SHAPES = (
+    "Authorization: Basic {}==",
+    "Proxy-Authorization: basic {}",
+    "GET /v1/models?key={} HTTP/1.1",
+    "https://hub.example/x?a=1&api_key={}&b=2",
+    "https://hub.example/x?X-Amz-Signature={}",
+    "HTTPS_PROXY=http://ada:p@ss{}@proxy:3128",
+    "socks5://ada:{}@proxy",
+    "http://ada:a@{}@b@proxy:3128/x",
+    "/Users/{}/models",
+    "/home/{}: no such folder",
+    "password: {}",
+)
+
+
+@given(st.sampled_from(_SHAPES), _WORD, st.text(max_size=20))
+def test_no_secret_survives_scrubbing_in_any_shape(shape: str, secret: str, around: str) -> None:
+    assert secret not in scrub(f"{around} {shape.format(secret)} {around}")
+
+
+@given(
+    st.ip_addresses(v=6).filter(lambda a: not (a.is_loopback or a.is_unspecified)),
+    st.binary(min_size=6, max_size=6),
+    st.sampled_from(
+        ("to {} port 8799", "http://[{}]:8799/x", '"{}"', "({})", "{}, {}", "at:{}%en0")
+    ),
+)
+def test_no_long_address_survives_scrubbing(address: object, mac: bytes, shape: str) -> None:
+    assert str(address) not in scrub(shape.format(address, address))
+    for text in (mac.hex(":"), mac.hex("-").upper()):
+        assert text not in scrub(shape.format(text, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-29 18:16:16,224 INFO    engine: found 2 models in 0.5 s",
+        "http://[::1]:8799 and http://127.0.0.1:8799",
+        "/Users/Shared/models",
+        "libc++abi: std::string, 12:30:00",
+        "https://hub.example/org/model?page=2",
+    ],
+)
+def test_scrubbing_leaves_what_tells_nothing(text: str) -> None:
+    assert scrub(text) == text
