@@ -65,7 +65,9 @@ def test_architecture_that_the_built_in_does_not_know_runs_in_another_python(
         assert "another Python" in failure.hint
 
         options = {**draft.options, "python": str(newer_python)}
-        changed = msgspec.structs.replace(draft, options=options, revision=made.revision)
+        changed = msgspec.structs.replace(
+            draft, options=options, revision=made.revision, id=made.id
+        )
         assert api.preview_profile(changed).problems == ()
         api.update_profile(made.id, changed)
         engine.start(made.id)

@@ -334,7 +334,7 @@ def test_start_of_a_missing_model_shows_reason_and_hint_on_its_tile(desk: Desk) 
     assert tile.failure_box.text() == (
         "The model folder /nowhere/at/all does not exist.\nChoose another folder in the profile."
     )
-    assert tile.button_texts() == ["Start again", "Show log", "Dismiss"]
+    assert tile.button_texts() == ["Start again", "Edit profile…", "Dismiss"]
     # The tile says it; a notice would say it twice.
     assert desk.window.parts.notice.text == ""
     desk.click(tile, "Dismiss")

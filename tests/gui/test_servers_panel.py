@@ -191,7 +191,25 @@ def test_picker_search_and_open_list_stay_through_a_thousand_changes(qtbot: QtBo
     picker.profiles.put_first("p499")
     assert under_pointer == [picker.view().model().index(row, 0).data() for row in range(20)]
     picker.hidePopup()
-    assert picker.itemText(0) == "Profile 499"
+    qtbot.waitUntil(lambda: picker.itemText(0) == "Profile 499")
+
+
+def test_picker_choice_counts_though_profiles_went_while_the_list_was_open(qtbot: QtBot) -> None:
+    engine = Engine()
+    for number in range(5):
+        engine.put(Profile(f"a{number}", f"A {number}", "gone/model"))
+    panel = panel_of(qtbot, engine)
+    panel.last_profile_id = "chat"
+    type_into_picker(qtbot, panel, "Fast chat")
+    popup = panel.header.picker.completer().popup()
+    qtbot.keyClick(popup, Qt.Key.Key_Down)
+    for number in range(5):
+        engine.seq += 1
+        engine.mirror.apply(Removed(engine.seq, "profile", f"a{number}"))
+    qtbot.keyClick(popup, Qt.Key.Key_Return)
+    picker = panel.header.picker
+    qtbot.waitUntil(lambda: picker.count() == 4)
+    assert (panel.last_profile_id, picker.currentText()) == ("chat", "Fast chat")
 
 
 def test_picker_keeps_its_profile_through_other_changes(qtbot: QtBot) -> None:

@@ -7,6 +7,7 @@ from PySide6.QtCore import (
     QPersistentModelIndex,
     QSize,
     Qt,
+    QTimer,
     Signal,
 )
 from PySide6.QtGui import QAction, QFocusEvent, QKeyEvent, QPainter, QPaintEvent
@@ -139,13 +140,19 @@ class ProfilePicker(QComboBox):
     @guarded(False)
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in (QEvent.Type.Show, QEvent.Type.Hide):
-            self.profiles.hold(is_held=event.type() is QEvent.Type.Show)
+            self.profiles.hold(is_held=True)
+            # A list hides before it tells what was chosen in it.
+            QTimer.singleShot(0, self, self._release_rows)
         is_escape = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape
         if is_escape and event.type() is QEvent.Type.KeyPress and self._popup.isVisible():
             self._popup.hide()
             self._give_up_search()
             return True
         return super().eventFilter(watched, event)
+
+    def _release_rows(self) -> None:
+        if not (self._popup.isVisible() or self.view().isVisible()):
+            self.profiles.hold(is_held=False)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and not self._text_is_chosen():
