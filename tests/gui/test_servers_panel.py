@@ -24,7 +24,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.format import UNKNOWN
-from app.gui.models.profile_list import ID_ROLE, ProfileList
+from app.gui.models.profile_list import ID_ROLE, NOTE_ROLE, ProfileList
 from app.gui.panels.memory_strip import shares_of
 from app.gui.panels.server_tile import TILE_HEIGHT
 from app.gui.panels.servers_panel import ServersPanel
@@ -114,6 +114,48 @@ def test_picker_text_that_is_no_profile_goes_back_to_the_chosen_one(qtbot: QtBot
     with qtbot.assertNotEmitted(panel.start_requested):
         press(qtbot, panel, Qt.Key.Key_Return)
     assert panel.header.picker.currentText() == "Fast chat"
+
+
+def test_picker_rows_say_what_the_servers_do(qtbot: QtBot) -> None:
+    starting = server("demo", state=ServerState.STARTING, phase=Phase.LOADING)
+    engine = Engine(server("coding"), server("chat", state=ServerState.STOPPED), starting)
+    profiles = panel_of(qtbot, engine).header.picker.profiles
+    rows = {key: profiles.row_of(key) for key in ("coding", "chat", "demo")}
+    notes = {key: profiles.index(row).data(NOTE_ROLE) for key, row in rows.items()}
+    assert notes == {"coding": "Ready", "chat": "", "demo": "Loading model"}
+    spoken = profiles.index(profiles.row_of("coding")).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert spoken == f"Coding assistant, {CODER}, Ready"
+
+
+def test_picker_lists_leave_its_border_free(qtbot: QtBot) -> None:
+    panel = panel_of(qtbot, Engine())
+    picker = panel.header.picker
+    bottom = picker.mapToGlobal(picker.rect().bottomLeft()).y()
+    for text in ("c", "co", "cod"):
+        type_into_picker(qtbot, panel, text)
+        popup = picker.completer().popup()
+        assert popup.isVisible()
+        assert popup.frameGeometry().top() > bottom
+        popup.hide()
+    picker.showPopup()
+    assert picker.view().window().frameGeometry().top() > bottom
+    picker.hidePopup()
+
+
+def test_closed_picker_shows_the_model_or_what_is_wrong(qtbot: QtBot) -> None:
+    panel = panel_of(qtbot, Engine())
+    picker = panel.header.picker
+    picker.resize(360, picker.height())
+    assert picker.beside()[1] == ""
+    picker.choose("demo")
+    room, text = picker.beside()
+    assert text == "tiny"
+    assert room.left() > picker.lineEdit().fontMetrics().horizontalAdvance("Demo")
+    assert picker.rect().contains(room)
+    picker.choose("broken")
+    assert picker.beside()[1] == "Expected a number (line 7)"
+    type_into_picker(qtbot, panel, "cod")
+    assert picker.beside()[1] == ""
 
 
 @pytest.mark.parametrize("chosen", ["chat", None])

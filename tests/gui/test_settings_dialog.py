@@ -270,13 +270,13 @@ def test_key_for_another_engine_is_named_by_it_and_can_be_changed_or_forgotten(
     dialog.show_app_key("Studio", is_stored=False)
     assert "Key this app uses for Studio" in texts(dialog)
     assert "Not stored" in texts(dialog)
-    assert not button(dialog, "Forget").isVisible()
+    assert not button(dialog, "Forget the key for Studio").isVisible()
     with qtbot.waitSignal(dialog.key_wanted):
         qtbot.mouseClick(button(dialog, "Key this app uses for Studio"), LEFT)
     dialog.show_app_key("Studio", is_stored=True)
     assert "Not stored" not in texts(dialog)
     with qtbot.waitSignal(dialog.key_forgotten):
-        qtbot.mouseClick(button(dialog, "Forget"), LEFT)
+        qtbot.mouseClick(button(dialog, "Forget the key for Studio"), LEFT)
 
 
 def test_example_of_a_name_is_not_cut(qtbot: QtBot) -> None:

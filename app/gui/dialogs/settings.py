@@ -128,10 +128,14 @@ class SettingsDialog(QDialog):
         box = self._boxes[self._pages.currentIndex()]
         room = self.screen().availableGeometry().height() - _AROUND
         self._pages.setFixedHeight(min(box.totalHeightForWidth(_WIDTH), max(room, _LEAST)))
+        self._stay_on_screen()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Move up when a page with more on it would end below the screen."""
         super().resizeEvent(event)
+        self._stay_on_screen()
+
+    def _stay_on_screen(self) -> None:
+        """Move up when the page would end below the screen."""
         room, frame = self.screen().availableGeometry(), self.frameGeometry()
         if self.isVisible() and (below := frame.bottom() - room.bottom()) > 0:
             self.move(frame.x(), max(room.top(), frame.y() - below))

@@ -5,8 +5,12 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
+from app.gui import format as fmt
 from app.gui.guarded import guarded
 from app.gui.mirror import Mirror
+from app.gui.models.memory_plan import fit_of
+from app.gui.models.server_state import status
+from app.wire.hub import Verdict
 from app.wire.nouns import Profile
 
 ID_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -14,6 +18,8 @@ MODEL_ROLE = Qt.ItemDataRole.UserRole + 2
 FAULT_ROLE = Qt.ItemDataRole.UserRole + 3
 SEARCH_ROLE = Qt.ItemDataRole.UserRole + 4
 """Name and model in one text, for a completer that looks for any part of it."""
+NOTE_ROLE = Qt.ItemDataRole.UserRole + 5
+"""What its server does; of one that does not run, what it would take of memory."""
 
 _Index = QModelIndex | QPersistentModelIndex
 _REMEMBERED = 50
@@ -121,7 +127,8 @@ class ProfileList(QAbstractListModel):
                 return fault_text(profile) or profile.model
             case Qt.ItemDataRole.AccessibleTextRole:
                 trouble = fault_text(profile)
-                return f"{profile.name}, {trouble or profile.model}"
+                parts = (profile.name, trouble or profile.model, self._note(profile))
+                return ", ".join(filter(None, parts))
             case _:
                 return self._own_data(profile, role)
 
@@ -134,4 +141,21 @@ class ProfileList(QAbstractListModel):
             return fault_text(profile)
         if role == SEARCH_ROLE:
             return f"{profile.name} {profile.model}"
+        if role == NOTE_ROLE:
+            return self._note(profile)
         return None
+
+    def _note(self, profile: Profile) -> str:
+        server = self._mirror.servers.get(profile.id)
+        if self._mirror.is_stale or profile.fault is not None:
+            return ""
+        if server is not None and server.state.has_process:
+            return status(server, None, is_live=True).word
+        model = self._mirror.models.get(profile.model)
+        fit = None if model is None else fit_of(model, self._mirror)
+        if fit is None or fit.needed_bytes is None:
+            return ""
+        needed = fmt.memory_text(fit.needed_bytes)
+        if fit.verdict is Verdict.TOO_BIG:
+            return self.tr("needs {memory}, too big").format(memory=needed)
+        return self.tr("needs {memory}").format(memory=needed)

@@ -5,16 +5,18 @@ from PySide6.QtCore import (
     QModelIndex,
     QObject,
     QPersistentModelIndex,
+    QPoint,
+    QRect,
     QSize,
     Qt,
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QAction, QFocusEvent, QKeyEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QAction, QFocusEvent, QFontMetrics, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QComboBox, QCompleter, QLineEdit, QListView, QWidget
 
 from app.gui.guarded import guarded
-from app.gui.models.profile_list import SEARCH_ROLE, ProfileList
+from app.gui.models.profile_list import FAULT_ROLE, MODEL_ROLE, SEARCH_ROLE, ProfileList
 from app.gui.panels.profile_row import ProfileRow
 from app.gui.theme import theme
 from app.gui.widgets import icons
@@ -22,6 +24,10 @@ from app.wire.nouns import Profile
 
 _MINIMUM_WIDTH = 220
 _VISIBLE_ROWS = 9
+_GAP = 4
+"""Pixels between the field and its list."""
+_LEAST_BESIDE = 40
+"""Fewer pixels tell nothing about a model."""
 
 
 class _Completer(QCompleter):
@@ -72,6 +78,7 @@ class ProfilePicker(QComboBox):
         # The keyboard is in this field, so a reader hears its name and not the box's.
         self._field.setAccessibleName(self.accessibleName())
         self._field.returnPressed.connect(self._on_return)
+        self._field.textChanged.connect(lambda: self.update())
         self.currentIndexChanged.connect(self._on_index_changed)
         for signal in (profiles.rowsAboutToBeInserted, profiles.rowsAboutToBeRemoved):
             signal.connect(self._on_rows_about_to_change)
@@ -143,6 +150,8 @@ class ProfilePicker(QComboBox):
             self.profiles.hold(is_held=True)
             # A list hides before it tells what was chosen in it.
             QTimer.singleShot(0, self, self._release_rows)
+        if watched is self._popup and event.type() in (QEvent.Type.Show, QEvent.Type.Move):
+            self._place_below(self._popup)
         is_escape = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape
         if is_escape and event.type() is QEvent.Type.KeyPress and self._popup.isVisible():
             self._popup.hide()
@@ -165,6 +174,14 @@ class ProfilePicker(QComboBox):
         if not self._text_is_chosen():
             self._write_choice()
         super().showPopup()
+        self._place_below(self.view().window())
+
+    def _place_below(self, popup: QWidget) -> None:
+        """Let a list leave the field's border free, unless it opened above the field."""
+        corner = self.mapToGlobal(QPoint(0, self.height() + _GAP))
+        is_below = popup.y() > corner.y() - self.height() - _GAP
+        if is_below and popup.pos() != corner:
+            popup.move(corner)
 
     def _on_return(self) -> None:
         if self._popup.isVisible():
@@ -223,6 +240,28 @@ class ProfilePicker(QComboBox):
         painter = QPainter(self)
         mark = icons.pixmap("chevron-down", theme().tokens.tx2, 14, self.devicePixelRatioF())
         painter.drawPixmap(self.width() - 22, (self.height() - 14) // 2, mark)
+        # Below the field, whose ground is transparent.
+        room, text = self.beside()
+        painter.setFont(theme().font("secondary"))
+        has_fault = bool(self.currentData(FAULT_ROLE))
+        painter.setPen(theme().color("warn" if has_fault else "tx2"))
+        painter.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, text)
+
+    def beside(self) -> tuple[QRect, str]:
+        """Return what stands behind the chosen name, its model or what is wrong, and where."""
+        field = self._field
+        if not self._text_is_chosen():
+            return QRect(), ""
+        name = field.fontMetrics().horizontalAdvance
+        begin = field.cursorRect().center().x() - name(field.text()[: field.cursorPosition()])
+        left = field.x() + begin + name(field.text()) + 12
+        room = QRect(left, 0, self.width() - 30 - left, self.height())
+        if room.width() < _LEAST_BESIDE:
+            return QRect(), ""
+        model = str(self.currentData(MODEL_ROLE)).rstrip("/").rsplit("/", 1)[-1]
+        text = str(self.currentData(FAULT_ROLE)) or model
+        metrics = QFontMetrics(theme().font("secondary"))
+        return room, metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, room.width())
 
 
 def _list_view() -> QListView:

@@ -5,7 +5,7 @@ from PySide6.QtGui import QFontMetrics, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from app.gui.guarded import guarded
-from app.gui.models.profile_list import FAULT_ROLE, MODEL_ROLE
+from app.gui.models.profile_list import FAULT_ROLE, MODEL_ROLE, NOTE_ROLE
 from app.gui.theme import theme
 from app.gui.widgets import icons
 
@@ -15,7 +15,10 @@ _ICON = 14
 
 
 class ProfileRow(QStyledItemDelegate):
-    """Name above model; a profile with a mistake shows a warning in place of the model."""
+    """Name above model, with what its server does or would take at the right.
+
+    A profile with a mistake shows a warning in place of the model.
+    """
 
     def paint(
         self,
@@ -37,9 +40,16 @@ class ProfileRow(QStyledItemDelegate):
             painter.drawRoundedRect(row.adjusted(4, 1, -4, -1), 6, 6)
         room = row.adjusted(_PAD, 5, -_PAD, -5)
         name, fault = str(index.data()), str(index.data(FAULT_ROLE))
+        top = QRect(room.left(), room.top(), room.width(), 18)
+        if note := str(index.data(NOTE_ROLE)):
+            painter.setFont(colours.font("label"))
+            width = painter.fontMetrics().horizontalAdvance(note)
+            painter.setPen(colours.color("on_fill" if is_chosen else "tx2"))
+            side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(top, side, note)
+            top.setRight(top.right() - width - _PAD)
         painter.setFont(colours.font("name"))
         painter.setPen(colours.color("on_fill" if is_chosen else "tx"))
-        top = QRect(room.left(), room.top(), room.width(), 18)
         _draw(painter, top, name, Qt.TextElideMode.ElideMiddle)
 
         second = QRect(room.left(), room.top() + 18, room.width(), 16)
