@@ -171,6 +171,8 @@ def test_stop_asks_and_names_what_is_stopped(qtbot: QtBot) -> None:
     assert box.text() == "Stop Ollama (process 812)?"
     assert "12.0 GB" in box.informativeText()
     assert "not started by this app" in box.informativeText()
+    # Neither Enter nor Esc ends what cannot be started again from here.
+    assert box.defaultButton() is box.escapeButton()
     press(box, "Cancel", qtbot)
 
 

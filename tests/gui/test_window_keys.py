@@ -15,9 +15,9 @@ from stranger_kit import answering
 from window_kit import START_S, Daemon, Desk, furnish, is_gone, open_window
 
 from app.gui.dialogs.key import ConnectDialog
-from app.gui.dialogs.question import Question
 from app.gui.dialogs.settings import SettingsDialog
 from app.gui.mirror import LinkState
+from app.gui.widgets.question import Question
 
 FIRST, SECOND = "first-key-of-the-engine", "second-key-of-the-engine"
 

@@ -9,9 +9,9 @@ from pytestqt.qtbot import QtBot
 from window_kit import LEFT, Desk, open_window
 
 from app.gui.dialogs.named_keys import NamedKeysCard, NewKeySheet
-from app.gui.dialogs.question import Question
 from app.gui.dialogs.settings import SettingsDialog
 from app.gui.mirror import LinkState
+from app.gui.widgets.question import Question
 
 
 def open_keys(desk: Desk) -> SettingsDialog:

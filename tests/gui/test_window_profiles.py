@@ -11,8 +11,8 @@ from window_kit import START_S, TINY, Desk, open_window, wait_until
 
 from app.gui.dialogs.import_sheet import ImportSheet
 from app.gui.dialogs.profile_form import ProfileForm
-from app.gui.dialogs.question import Question
 from app.gui.dialogs.rename_sheet import RenameSheet
+from app.gui.widgets.question import Question
 from app.wire.nouns import ServerState
 
 LEFT = Qt.MouseButton.LeftButton

@@ -20,11 +20,11 @@ from app.gui.dialogs.form_card import FormCard
 from app.gui.dialogs.launch_card import LaunchCard
 from app.gui.dialogs.model_picker import ModelPicker
 from app.gui.dialogs.option_row import OptionRow
-from app.gui.dialogs.question import Question
 from app.gui.dialogs.setting_row import FormRow
 from app.gui.models.profile_list import fault_text
 from app.gui.theme import theme
 from app.gui.widgets.button_icon import set_button_icon
+from app.gui.widgets.question import Question
 from app.gui.widgets.sheet_foot import sheet_foot
 from app.wire.hub import Fit
 from app.wire.nouns import Model, Profile, ProfileDraft

@@ -6,9 +6,9 @@ from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from app.gui import links
-from app.gui.dialogs.question import Question
 from app.gui.links import Link, Verb
 from app.gui.mirror import LinkState, Mirror
+from app.gui.widgets.question import Question
 from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import Profile
 

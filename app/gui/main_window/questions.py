@@ -3,7 +3,7 @@
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QCheckBox, QWidget
 
-from app.gui.dialogs.question import Question
+from app.gui.widgets.question import Question
 
 
 def _tr(text: str) -> str:

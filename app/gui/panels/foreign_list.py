@@ -5,7 +5,6 @@ from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QHBoxLayout,
-    QMessageBox,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -18,6 +17,7 @@ from app.gui.mirror import Mirror
 from app.gui.panels.tile_text import no_engine
 from app.gui.theme import theme
 from app.gui.widgets.elided_label import ElidedLabel
+from app.gui.widgets.question import Question
 from app.wire.nouns import ForeignServer
 
 ROW_HEIGHT = 34
@@ -205,9 +205,7 @@ class ForeignList(QWidget):
         self._column.addWidget(row)
 
     def _ask(self, server: ForeignServer) -> None:
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(self.tr("Stop a server"))
+        box = Question(self, self.tr("Stop a server"), "server")
         place = self._mirror.place
         here, there = self.tr("Stop {} (process {})?"), self.tr("Stop {} (process {}) on {}?")
         box.setText((there if place else here).format(server.name, server.pid, place))
@@ -219,8 +217,7 @@ class ForeignList(QWidget):
                 "Programs that use it lose their connection."
             )
         )
-        stop = box.addButton(self.tr("Stop"), QMessageBox.ButtonRole.AcceptRole)
-        box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+        stop = box.offer(self.tr("Stop"), is_danger=True)
 
         def on_clicked(button: QAbstractButton) -> None:
             if button is stop:

@@ -1,7 +1,7 @@
 """A question with one or two ways to go on, and Cancel."""
 
 from PySide6.QtCore import QCoreApplication
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
 
 from app.gui.theme import theme
 from app.gui.widgets import icons
@@ -29,6 +29,16 @@ class Question(QMessageBox):
         self, first: str, second: str = "", *, is_default: bool = True, is_danger: bool = False
     ) -> str:
         """Show the question with these buttons and return the pressed one's text, "" for Cancel."""
+        self.offer(first, second, is_default=is_default, is_danger=is_danger)
+        self.exec()
+        self.deleteLater()
+        pressed = self.clickedButton()
+        return "" if pressed is self.escapeButton() else pressed.text()
+
+    def offer(
+        self, first: str, second: str = "", *, is_default: bool = True, is_danger: bool = False
+    ) -> QPushButton:
+        """Add these buttons and Cancel, and return the first."""
         # Texts of our own: standard buttons bring pictures of another style.
         button = self.addButton(first, QMessageBox.ButtonRole.AcceptRole)
         button.setProperty("kind", "danger" if is_danger else "primary")
@@ -42,7 +52,4 @@ class Question(QMessageBox):
         self.setEscapeButton(cancel)
         if (layout := self.layout()) is not None:
             layout.setContentsMargins(22, 20, 20, 18)
-        self.exec()
-        self.deleteLater()
-        pressed = self.clickedButton()
-        return "" if pressed is cancel else pressed.text()
+        return button
