@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 from panel_kit import LEFT, Engine, engine, server
-from PySide6.QtCore import QPoint, QRect, Qt, QUrl
-from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QWidget
+from PySide6.QtCore import QEvent, QPoint, QRect, Qt, QUrl
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QToolTip, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.format import UNKNOWN
@@ -30,6 +31,7 @@ from app.gui.inspector.server.thinking import spoken
 from app.gui.inspector.server.try_chat import TryTab
 from app.gui.inspector.server.turn import Turn, end_parts
 from app.gui.mirror import LinkState, Mirror, Series
+from app.gui.theme import theme
 from app.gui.workers.chat import ChatEnd
 from app.gui.workers.connection import Connection
 from app.gui.workers.thread import Crew
@@ -524,6 +526,43 @@ def test_options_of_an_answer_are_checked(show: Callable[..., Any]) -> None:
     for text, works in (("hot", False), ("9", False), ("0", True), ("0,7", True), ("", True)):
         tab.temperature.setText(text)
         assert tab.send_button.isEnabled() is works, text
+
+
+def test_help_of_a_chart_is_in_its_head_and_covers_no_curve(
+    show: Callable[..., Any], qtbot: QtBot
+) -> None:
+    tab = show(OverviewTab)
+    chart = tab.charts[0]
+    helped: list[bool] = []
+    for place in (chart.area().center(), QPoint(30, 15)):
+        event = QHelpEvent(QEvent.Type.ToolTip, place, chart.mapToGlobal(place))
+        QApplication.sendEvent(chart, event)
+        helped.append(QToolTip.isVisible())
+    qtbot.mouseMove(chart, chart.area().center())
+    qtbot.waitUntil(lambda: not QToolTip.isVisible())
+    assert helped == [False, True]
+
+
+def test_pointer_tints_the_whole_row_of_a_request(show: Callable[..., Any], qtbot: QtBot) -> None:
+    theme().set_mode("light")
+    tab = show(RequestsTab)
+    tab.rows.sync([record(2), record(1)])
+    tab.refresh()
+    table = tab.table
+    QApplication.processEvents()
+    before = table.viewport().grab().toImage()
+    place = table.visualRect(tab.rows.index(0, 0)).center()
+    qtbot.mouseMove(table.viewport(), place)
+    qtbot.waitUntil(lambda: table.hovered_row == 0)
+    after = table.viewport().grab().toImage()
+    shown = [c for c in Column if not table.isColumnHidden(c)]
+    for row, is_tinted in ((0, True), (1, False)):
+        corners = [table.visualRect(tab.rows.index(row, c)).topLeft() for c in shown]
+        points = [corner + QPoint(2, 4) for corner in corners]
+        changed = [before.pixelColor(p) != after.pixelColor(p) for p in points]
+        assert changed == [is_tinted] * len(shown)
+    tab.rows.sync([record(3), record(2), record(1)])
+    assert table.hovered_row == -1
 
 
 @pytest.mark.parametrize("width", [380, 460, 900])

@@ -11,14 +11,16 @@ from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFontMetrics,
+    QHelpEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
     QPen,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QToolTip, QWidget
 
+from app.gui.guarded import guarded
 from app.gui.inspector.server.chart_data import Chart, Line, Timeline, curve, value_text
 from app.gui.theme import theme
 from app.gui.widgets.card import paint_card
@@ -124,8 +126,17 @@ class ChartView(QWidget):
         super().resizeEvent(event)
         self._place()
 
+    @guarded(False)
+    def event(self, event: QEvent) -> bool:
+        # Over the curves the tool-tip would cover what the cursor reads out.
+        if isinstance(event, QHelpEvent) and event.pos().y() >= self.area().top():
+            return True
+        return super().event(event)
+
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         area, x = self.area(), event.position().x()
+        if event.position().y() >= area.top():
+            QToolTip.hideText()
         if area.left() <= x <= area.right() + 1:
             share = (x - area.left()) / max(1, area.width())
             self.pointed.emit(self._now - self._span * (1 - share))

@@ -1,6 +1,6 @@
 """The Requests tab: what was asked of the server, live; its text only where that is recorded."""
 
-from PySide6.QtCore import QModelIndex, QPoint, Qt
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, Qt
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -10,6 +10,9 @@ from PySide6.QtWidgets import (
     QMenu,
     QPushButton,
     QStackedWidget,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -40,6 +43,23 @@ _FROM = {Column.DURATION: 440, Column.CLIENT: 680, Column.MODEL: 720}
 tool-tip has everything anyway."""
 
 
+class _WholeRow(QStyledItemDelegate):
+    """Tints the whole row below the pointer, as a press selects it."""
+
+    def __init__(self, table: "RequestTable") -> None:
+        super().__init__(table)
+        self._table = table
+
+    def initStyleOption(
+        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        super().initStyleOption(option, index)
+        state = QStyle.StateFlag(option.state)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType] - not in the stubs
+        over = QStyle.StateFlag.State_MouseOver
+        is_over = index.row() == self._table.hovered_row
+        option.state = state | over if is_over else state & ~over  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
+
+
 class RequestTable(QTableView):
     """Rows stay where they are when new ones come above, unless the first row is in sight."""
 
@@ -47,6 +67,12 @@ class RequestTable(QTableView):
         super().__init__(tab)
         self._tab = tab
         self._height = 0
+        self.hovered_row = -1
+        """The row below the pointer, -1 for none."""
+        self.setItemDelegate(_WholeRow(self))
+        self.setMouseTracking(True)
+        self.entered.connect(self._on_entered)
+        self.viewportEntered.connect(lambda: self._hover(-1))
         # Before setModel: the view's own handlers would have laid out the new rows already.
         rows.rowsAboutToBeInserted.connect(self._before_insert)
         rows.rowsInserted.connect(self._after_insert)
@@ -91,6 +117,18 @@ class RequestTable(QTableView):
         super().resizeEvent(event)
         self._fit()
 
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._hover(-1)
+
+    def _on_entered(self, index: QModelIndex) -> None:
+        self._hover(index.row())
+
+    def _hover(self, row: int) -> None:
+        if row != self.hovered_row:
+            self.hovered_row = row
+            self.viewport().update()
+
     def selected_rows(self) -> list[int]:
         """Return the numbers of the selected rows, in order."""
         return sorted(index.row() for index in self.selectionModel().selectedRows())
@@ -110,6 +148,8 @@ class RequestTable(QTableView):
         self._height = bar.value() if first == 0 and reads and self._tab.has_rows else -1
 
     def _after_insert(self, _parent: QModelIndex, first: int, last: int) -> None:
+        # Which row is below a resting pointer now is known with its next move.
+        self._hover(-1)
         if self._height >= 0:
             self.executeDelayedItemsLayout()
             self.updateGeometries()
