@@ -292,7 +292,7 @@ def test_fit_of_local_model_is_told(engine: RunningEngine) -> None:
     ("files", "verdict", "sentence"),
     [
         ({"model.safetensors": b"cut"}, Verdict.UNKNOWN, "Its file model.safetensors is"),
-        ({"config.json": b'{"model_type": "llama9"}'}, Verdict.UNSUPPORTED, "does not support"),
+        ({"config.json": b'{"model_type": "llama9"}'}, Verdict.UNSUPPORTED, "does not know"),
     ],
 )
 def test_fit_of_damaged_model_is_not_called_unsupported(
@@ -347,6 +347,7 @@ def test_broken_cache_is_made_anew(home: Path, hub: StandInHub) -> None:
 
 
 def test_details_from_an_earlier_look_are_better_than_nothing(home: Path, hub: StandInHub) -> None:
+    (home / "run").mkdir(parents=True, exist_ok=True)
     worker(home, {"order": "describe", "id": LLAMA}, hub)
     db = sqlite3.connect(home / "cache" / "hub.sqlite")
     with db:

@@ -89,7 +89,9 @@ class Hub:
             # What is damaged, or on no disk now, may well be supported: only its size is not known.
             return self._fit(None, context, reason=model.problem)
         shape = await self.shape(Path(model.path))
-        return msgspec.structs.replace(self._fit(shape, context), shape=shape)
+        supported = False if model.needs_python else None
+        found = self._fit(shape, context, supported=supported, reason=model.problem or "")
+        return msgspec.structs.replace(found, shape=shape)
 
     async def shape(self, folder: Path) -> ModelShape:
         """Return what the memory of a model on this disk depends on. Raises AppError."""

@@ -18,11 +18,12 @@ def hub_id(text: str) -> str | None:
 
 
 def wanted_revision(text: str, model_id: str) -> str:
-    """Return `author/name@revision` for an address of this model's revision, else the id alone."""
+    """Return `author/name@revision` for an address of another than `main`, else the id."""
     address = _ADDRESS.match(text := text.strip())
     parts = re.split(r"[?#]", text[address.end() :])[0].split("/") if address is not None else []
     is_named = "/".join(parts[:2]) == model_id and len(parts) > 3 and parts[2] in _OF_REVISIONS
-    return f"{model_id}@{unquote(parts[3])}" if is_named and parts[3] else model_id
+    is_other = is_named and parts[3] not in ("", "main")
+    return f"{model_id}@{unquote(parts[3])}" if is_other else model_id
 
 
 def search_words(text: str) -> tuple[str, ...]:
