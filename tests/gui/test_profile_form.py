@@ -3,7 +3,7 @@
 import pytest
 from form_kit import MODELS, OPTIONS, RUNTIME, field, form, texts
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtWidgets import QComboBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.dialogs.option_row import parse_option
@@ -111,6 +111,15 @@ def test_form_model_search_lists_matches_without_a_scroll_bar(qtbot: QtBot) -> N
     assert popup.model().rowCount() == 1
     assert not popup.verticalScrollBar().isVisible()
     popup.hide()
+
+
+def test_form_texts_of_a_long_field_have_the_whole_width_above_it(qtbot: QtBot) -> None:
+    dialog = form(qtbot)
+    dialog.all_button.click()
+    row = dialog.rows["draft_model"]
+    note = next(label for label in row.findChildren(QLabel) if "Guesses." in label.text())
+    qtbot.waitUntil(lambda: note.width() == row.control.width() > 0.9 * row.width())
+    assert note.geometry().bottom() < row.control.geometry().top()
 
 
 def test_form_wrong_value_is_told_at_the_field_at_once_and_not_submitted(qtbot: QtBot) -> None:

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QFileDialog, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QComboBox,
+    QFileDialog,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
 
 from app.gui.dialogs.model_picker import ModelPicker
 from app.gui.dialogs.setting_row import FormRow
@@ -24,8 +32,8 @@ from app.wire.options import (
 
 _NUMBER_WIDTH: Final = 164
 _TEXT_WIDTH: Final = 230
-_PATH_WIDTH: Final = 180
-"""Less than other texts have, since a button stands beside it."""
+_LONG: Final = (OptionKind.PATH, OptionKind.MODEL)
+"""Their fields need the whole width, and so do the texts above them."""
 _GROUPING: Final = re.compile(r"(?<=\d)[,\s](?=\d{3}(?:\D|$))")
 """Between thousands, as people write them."""
 
@@ -88,6 +96,10 @@ class OptionRow(FormRow):
         self._is_detailed = False
         self.control = self._make_control(value)
         self.add_control(self.control)
+        if option.kind in _LONG:
+            self._box.setDirection(QBoxLayout.Direction.TopToBottom)
+            self._box.setSpacing(8)
+            self._box.setAlignment(self._controls, Qt.AlignmentFlag(0))
         self._browse: QPushButton | None = None
         if option.kind is OptionKind.PATH:
             self._browse = self._add_browse()
@@ -148,7 +160,7 @@ class OptionRow(FormRow):
         if option.kind is OptionKind.MODEL:
             picker = ModelPicker(self)
             picker.write("" if value is None else str(value))
-            picker.setFixedWidth(_TEXT_WIDTH)
+            picker.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             picker.editTextChanged.connect(self._on_edited)
             return picker
         field = QLineEdit(self)
@@ -156,8 +168,8 @@ class OptionRow(FormRow):
         field.setCursorPosition(0)
         field.setPlaceholderText(default_text(option))
         is_short = option.kind in (OptionKind.INT, OptionKind.FLOAT, OptionKind.SIZE)
-        long = _PATH_WIDTH if option.kind is OptionKind.PATH else _TEXT_WIDTH
-        field.setFixedWidth(_NUMBER_WIDTH if is_short else long)
+        if option.kind not in _LONG:
+            field.setFixedWidth(_NUMBER_WIDTH if is_short else _TEXT_WIDTH)
         field.textChanged.connect(self._on_edited)
         return field
 
