@@ -64,3 +64,12 @@ def test_servers_at_one_hertz(
     if ticks:
         figures.append(Figure(f"growth over {ticks} ticks", found["growth_mib"], "MiB", 4.0))
     report(f"{servers} servers as {shape} at 1 Hz", figures)
+
+
+def test_palette_with_a_thousand_entries(home: Path) -> None:
+    found = driver(home, "palette_load.py", "1000")
+    figures = [
+        Figure("opened and painted, least", found["open_ms"], "ms", 50.0),
+        Figure("one more letter, least", found["key_ms"], "ms", 50.0),
+    ]
+    report("palette with 1,000 entries", figures)
