@@ -12,6 +12,8 @@ from pathlib import Path
 
 _log = logging.getLogger("store")
 KEPT_VERSIONS = 10
+# Two thousand stacks, or the story of some thousand downloads.
+MOST_LOG_BYTES = 2_000_000
 
 
 class _Home:
@@ -204,6 +206,36 @@ def sweep_logs(folder: Path, *, max_bytes: int, max_age_s: float) -> None:
         total += status.st_size
         if total > max_bytes or min(time.time(), newest) - status.st_mtime > max_age_s:
             file.unlink(missing_ok=True)
+
+
+def trim(log: Path, *, max_bytes: int = MOST_LOG_BYTES) -> bool:
+    """Cut a log that is too long to its newest half; return True if it was. Raises OSError.
+
+    Whoever appends to it goes on; lines that are written meanwhile may be lost.
+    """
+    try:
+        file = log.open("r+b")
+    except FileNotFoundError:
+        return False
+    with file:
+        size = file.seek(0, os.SEEK_END)
+        if size <= max_bytes:
+            return False
+        file.seek(size - max_bytes // 2)
+        kept = file.read(max_bytes).partition(b"\n")[2]
+        file.truncate(0)
+    with log.open("ab") as file:
+        file.write(kept)
+    return True
+
+
+def is_newer(path: Path, at: float) -> bool:
+    """Return True for a file that holds something written after `at`, seconds since the epoch."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return status.st_size > 0 and status.st_mtime >= at > 0
 
 
 def tail(path: Path, max_bytes: int) -> str:

@@ -61,6 +61,16 @@ def logs() -> Path:
     return Path(platformdirs.user_log_dir(_NAME, appauthor=False))
 
 
+def engine_crash() -> Path:
+    """Return the file that a crash of the engine leaves its stack in."""
+    return logs() / "engine-crash.log"
+
+
+def worker_logs() -> tuple[Path, ...]:
+    """Return the logs that workers append to."""
+    return logs() / "hub.log", logs() / "downloads.log"
+
+
 def resources() -> Path:
     """Return the folder with the files that come with the app."""
     bundle = getattr(sys, "_MEIPASS", None)

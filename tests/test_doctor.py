@@ -113,6 +113,16 @@ def test_remains_of_interrupted_writes_are_removed_on_wish_and_by_the_next_engin
         assert not [file for file in remains if file.exists()]
 
 
+def test_long_logs_are_found_and_cut_to_their_end(home: Path) -> None:
+    (home / "logs").mkdir(exist_ok=True)
+    log = home / "logs" / "downloads.log"
+    log.write_text("early\n" * 900_000 + "the end\n")
+    assert "note    logs: 5 MB" in doctor(home, code=0)
+    doctor(home, "--fix", code=0)
+    assert log.stat().st_size < 2_000_000
+    assert log.read_text().endswith("the end\n")
+
+
 def test_engine_that_runs_is_named_and_its_port_is_no_trouble(homes: Path) -> None:
     with running_engine(homes) as engine:
         text = doctor(engine.home, "--fix", code=0)

@@ -54,3 +54,43 @@ def test_killed_engine_is_told_by_the_next_one_and_a_stopped_one_is_not(homes: P
         assert f"That was process {killed.pid}." in engine.log
     with running_engine(homes, home=home) as engine:
         assert engine.call("GET", "/api/engine").json["last_end"] == ""
+
+
+def test_engine_that_crashes_leaves_its_stack_and_the_next_one_says_where(homes: Path) -> None:
+    home = new_home(homes)
+    crashed = spawn_engine(home)
+    until((home / "run" / "engine.json").exists)
+    os.kill(crashed.pid, signal.SIGSEGV)
+    assert crashed.wait() == -signal.SIGSEGV
+    assert crashed.stdout is not None
+    crashed.stdout.close()
+    stack = (home / "logs" / "engine-crash.log").read_text()
+    assert "Segmentation fault" in stack
+    assert "app/engine/main.py" in stack
+    with running_engine(homes, home=home) as engine:
+        told = engine.call("GET", "/api/engine").json["last_end"]
+        assert "engine-crash.log beside its log tells where." in told
+
+
+def test_server_that_crashes_leaves_its_stack_in_the_kept_log(homes: Path) -> None:
+    with running_engine(homes) as engine:
+        pid = engine.start("demo").pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSEGV)
+        until(lambda: engine.call("GET", "/api/servers/demo").json["state"] == "failed")
+        server = engine.settle("demo")
+        assert server.failure is not None
+        assert server.failure.log_tail[-1] == "Fatal Python error: Segmentation fault"
+        kept = (engine.home / "logs" / "servers" / "demo.log.crash").read_text()
+        assert "mlx_lm/server.py" in kept
+
+
+def test_logs_of_workers_and_crashes_stay_bounded_while_the_engine_runs(homes: Path) -> None:
+    home = new_home(homes)
+    (home / "logs").mkdir()
+    logs = [home / "logs" / name for name in ("hub.log", "downloads.log", "engine-crash.log")]
+    for log in logs:
+        log.write_text("early\n" * 900_000 + "the end\n")
+    with running_engine(homes, home=home):
+        until(lambda: all(log.stat().st_size <= 1_000_000 for log in logs))
+    assert all(log.read_text().endswith("early\nthe end\n") for log in logs)

@@ -142,6 +142,18 @@ def test_bugfix_02_sweep_of_logs_drops_old_ones_then_the_oldest(tmp_path: Path) 
     assert names(tmp_path) == ["middle.log.1", "new.log"]
 
 
+def test_log_that_is_trimmed_keeps_its_newest_lines_and_takes_more(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    assert not files.trim(log)
+    with log.open("ab", buffering=0) as writer:
+        writer.write(b"".join(b"line %d\n" % number for number in range(100)))
+        assert not files.trim(log, max_bytes=10_000)
+        assert files.trim(log, max_bytes=100)
+        writer.write(b"more\n")
+    lines = log.read_text().splitlines()
+    assert lines == [*(f"line {number}" for number in range(94, 100)), "more"]
+
+
 def test_tail_starts_at_a_line(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"first line\nsecond\xff line\nthird\n")

@@ -213,23 +213,27 @@ def check_logs() -> Iterator[Finding]:
     """Whether logs stay within their bounds."""
     size = sum(p.stat().st_size for p in paths.logs().rglob("*") if p.is_file())
     text = f"{size / 1e6:.0f} MB in {paths.logs()}."
-    if size <= _MOST_LOGS:
+    long = [p for p in paths.logs().glob("*.log") if p.stat().st_size > 2 * files.MOST_LOG_BYTES]
+    if size <= _MOST_LOGS and not long:
         yield Finding("logs", Level.FINE, text)
         return
 
     def fix() -> str:
         files.sweep_logs(paths.logs() / "servers", max_bytes=_MOST_LOGS // 2, max_age_s=_LOG_AGE_S)
-        return "Old logs of servers are gone."
+        for path in long:
+            files.trim(path)
+        return "Old logs of servers are gone, and long logs are cut to their end."
 
-    yield Finding("logs", Level.NOTE, text, "Old logs of servers can go.", fix)
+    yield Finding("logs", Level.NOTE, text, "Old logs can go, and long ones be cut.", fix)
 
 
 def check_crashes() -> Iterator[Finding]:
     """Whether the app or the system has noted crashes of late."""
-    crash = paths.logs() / "crash.log"
-    if crash.exists() and crash.stat().st_size:
+    for who, crash in (("app", paths.logs() / "crash.log"), ("engine", paths.engine_crash())):
+        if not files.is_newer(crash, 1.0):
+            continue
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(crash.stat().st_mtime))
-        text = f"The app crashed; the last time was {when}."
+        text = f"The {who} crashed; the last time was {when}."
         yield Finding("crashes", Level.NOTE, text, f"{crash} tells where; please send it to us.")
     for path in system_reports():
         kind = "ran out of memory" if path.name.startswith("Jetsam") else "crashed"

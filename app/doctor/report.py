@@ -20,7 +20,8 @@ _LIBRARIES = (
     "starlette", "uvicorn", "psutil",
 )  # fmt: skip
 _LOGS = (
-    "engine.log", "app.log", "crash.log", "hub.log", "downloads.log", "engine-start.log",
+    "engine.log", "app.log", "crash.log", "engine-crash.log", "hub.log", "downloads.log",
+    "engine-start.log",
 )  # fmt: skip
 _SERVER_LOGS = 3
 """Of each kind: of present runs, and of runs that crashed."""

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import faulthandler
 import fcntl
 import json
 import logging
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> int:
             settings = EngineSettings(_flags(options))
             settings.export()
             logging.getLogger().setLevel(settings.text("log_level").upper())
-            with _noted() as last_end:
+            with _noted() as last_end, _stack_of_a_crash():
                 return asyncio.run(_run(options, settings, last_end))
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -182,6 +183,8 @@ def _noted() -> Generator[str, None, None]:
         if (bad := note.begin(os.getpid())) is not None:
             how = "the computer was switched off" if bad.cause is Cause.COMPUTER else "it crashed"
             last_end = f"The engine did not end properly last time: {how} or it was killed."
+            if files.is_newer(paths.engine_crash(), bad.started_at):
+                last_end += f" {paths.engine_crash().name} beside its log tells where."
             _log.warning("%s That was process %d.", last_end, bad.pid)
     except OSError as error:
         _log.warning("it cannot be noted that this engine runs: %s", error)
@@ -191,6 +194,24 @@ def _noted() -> Generator[str, None, None]:
         _forget(note)
         raise
     _forget(note)
+
+
+@contextlib.contextmanager
+def _stack_of_a_crash() -> Generator[None, None, None]:
+    """Have what no handler of Python sees, such as a segmentation fault, leave its stack."""
+    try:
+        files.trim(paths.engine_crash())
+        file = paths.engine_crash().open("a", encoding="utf-8")
+    except OSError as error:
+        _log.warning("the stack of a crash cannot be kept: %s", error)
+        yield
+        return
+    with file:
+        faulthandler.enable(file)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
 
 
 def _forget(note: Ending) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from app import paths
+from app import files, paths
 
 _log = logging.getLogger("engine")
 _KILL_S = 2.0
@@ -38,6 +38,8 @@ class Child:
 
         Raises OSError when the file or the process cannot be made.
         """
+        if stderr in paths.worker_logs():
+            files.trim(stderr)
         with stderr.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *paths.program(mode),

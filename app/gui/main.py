@@ -74,6 +74,7 @@ def _open_home() -> TextIO | None:
             paths.run().mkdir(parents=True, exist_ok=True)
             files.hold_home(paths.home())
             logs.set_up(paths.logs() / "app.log")
+            files.trim(paths.logs() / "crash.log")
             return (paths.logs() / "crash.log").open("a", encoding="utf-8")
         except OSError as error:
             if error.errno in _FULL:

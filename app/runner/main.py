@@ -1,6 +1,7 @@
 """Runs mlx_lm.server so that the engine knows its state and nothing of it outlives its owner."""
 
 import contextlib
+import faulthandler
 import logging
 import os
 import signal
@@ -28,6 +29,8 @@ def main(argv: list[str]) -> None:
     counters = hooks.Counters()
     serving = threading.Event()
     output.outlive_the_disk()
+    # What ends the process within MLX leaves the stack that led there, in the server's log.
+    faulthandler.enable(2, all_threads=False)
     _end_with_owner()
     _end_cleanly_on_sigterm(serving)
     code = EXIT_FATAL

@@ -1,6 +1,7 @@
 """The worker program: heavy or risky work outside the engine, one mode a run."""
 
 import argparse
+import faulthandler
 import sys
 import traceback
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from app.worker.owner import end_with_owner
 def main(argv: list[str]) -> int:
     """Run the mode that `argv` names and return the exit status; the answer goes to stdout."""
     arguments = _parser().parse_args(argv)
+    faulthandler.enable(2)
     try:
         run: Callable[[argparse.Namespace], bytes | None] = arguments.run
         answer = run(arguments)

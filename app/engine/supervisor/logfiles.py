@@ -100,10 +100,13 @@ def shorten(log: Path, *, max_bytes: int = MAX_BYTES) -> bool:
 
 
 def shorten_all(logs: Collection[Path]) -> None:
-    """Shorten those that are too long. Blocks up to 0.1 s for each of them."""
-    for log in logs:
+    """Shorten those that are too long, and workers' logs. Blocks up to 0.1 s for each of them."""
+    for log, cut in [
+        *((log, shorten) for log in logs),
+        *((w, files.trim) for w in paths.worker_logs()),
+    ]:
         try:
-            if shorten(log):
+            if cut(log):
                 _log.info("the log %s was cut", log.name)
         except OSError as error:
             _log.warning("the log %s could not be cut: %s", log.name, error)

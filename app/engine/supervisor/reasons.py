@@ -11,6 +11,9 @@ from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import Failure
 
 _TAIL_LINES = 12
+_TAIL_BYTES = 32_768
+_FATAL = "Fatal Python error: "
+"""As faulthandler writes it, with up to a hundred lines of stack and all extensions after it."""
 _SIGNALS = {
     signal.SIGSEGV: "crashed: it used memory that is not its own",
     signal.SIGBUS: "crashed: a part of its memory or of the model's file could not be read",
@@ -125,7 +128,11 @@ def with_log(failure: Failure, log: Path) -> Failure:
 
 def last_lines(log: Path) -> list[str]:
     """Return the last lines of a log that say something."""
-    lines = [line.rstrip() for line in logfiles.tail(log, 16_384).splitlines()]
+    # Of the stack below a fatal error the log has more than enough; what led there is above it.
+    text = logfiles.tail(log, _TAIL_BYTES)
+    above, mark, stack = text.rpartition(_FATAL)
+    text = above + mark + stack.partition("\n")[0] if mark else text
+    lines = [line.rstrip() for line in text.splitlines()]
     return [line[:400] for line in lines if line][-_TAIL_LINES:]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 
-from app import paths
+from app import files, paths
 from app.ending import BadEnd
 from app.gui.memory import Memory
 from app.gui.mirror import LinkState
@@ -108,12 +108,7 @@ class Remarks(QObject):
 def _telling_log(bad_end: BadEnd) -> Path:
     """Return the file that says most about a bad end: of a crash its stack, else the last lines."""
     crash = paths.logs() / "crash.log"
-    try:
-        if crash.stat().st_size and crash.stat().st_mtime >= bad_end.started_at > 0:
-            return crash
-    except OSError:
-        pass
-    return paths.logs() / "app.log"
+    return crash if files.is_newer(crash, bad_end.started_at) else paths.logs() / "app.log"
 
 
 def _remembered(memory: Memory) -> list[str]:

@@ -79,7 +79,7 @@ class Shapes:
             if answer and len(self._known) < 500:
                 self._known[line] = answer
         if "error" in answer:
-            _log.info("the shape of a %s was not told: %s", config.get("model_type"), answer)
+            _log.debug("the shape of a %s was not told: %s", config.get("model_type"), answer)
         return answer
 
     def _start(self) -> None:
