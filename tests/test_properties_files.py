@@ -63,7 +63,7 @@ def value_for(row: Option) -> st.SearchStrategy[OptionValue]:  # noqa: PLR0911 -
             return st.sampled_from(["{}", '{"enable_thinking": false}'])
         case OptionKind.SIZE:
             return st.sampled_from(["4G", "500MB", "1.5GB", "1000000"])
-        case OptionKind.TEXT | OptionKind.PATH:
+        case OptionKind.TEXT | OptionKind.PATH | OptionKind.MODEL:
             return words().filter(lambda text: "\0" not in text)
 
 
