@@ -219,7 +219,8 @@ def test_request_is_built_anew_for_the_server() -> None:
                 "draft_model": "org/draft",
                 "stream_options": {"other": 1},
                 "xtc_probability": 0.0,
-                "seed": 12345678901234567890123,
+                "seed": 77,
+                "large": 12345678901234567890123,
             }
             extra = (
                 BEARER,

@@ -227,13 +227,43 @@ def test_messages_of_a_wrong_shape_are_refused_by_name(messages: object, is_righ
     run(test())
 
 
-@pytest.mark.parametrize("body", [{}, {"prompt": 5}, {"prompt": None}, {"prompt": {"a": "b"}}])
+@pytest.mark.parametrize(
+    "body", [{}, *({"prompt": p} for p in (5, None, {"a": "b"}, [], ["a", "b"], [1, 2], [["a"]]))]
+)
 def test_prompt_of_a_wrong_shape_is_refused_by_name(body: dict[str, Any]) -> None:
     async def test() -> None:
         async with house() as h:
             answer = await h.ask(post(body, path="/v1/completions"))
             assert (answer.status, answer.error["param"]) == (400, "prompt")
+            assert h.server.calls == []
             assert (await h.ask(post({"prompt": ["a"]}, path="/v1/completions"))).status == 200
+            assert h.server.calls[0].json["prompt"] == "a"
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "is_right"),
+    [
+        ("stop", "end", True), ("stop", ["a", "b"], True), ("stop", None, True),
+        ("stop", 5, False), ("stop", [5], False), ("stop", {"a": 1}, False),
+        ("seed", 0, True), ("seed", 2**63 - 1, True), ("seed", None, True),
+        ("seed", -1, False), ("seed", 2**70, False), ("seed", "x", False), ("seed", 1.5, False),
+        ("model", 5, False), ("model", ["coding"], False),
+    ],
+)  # fmt: skip
+def test_field_that_would_end_the_server_is_refused_by_name(
+    field: str, value: object, is_right: bool
+) -> None:
+    async def test() -> None:
+        async with house() as h:
+            answer = await h.ask(post({**ASK, field: value}))
+            if is_right:
+                assert answer.status == 200
+                assert h.server.calls[0].json[field] == value
+            else:
+                assert (answer.status, answer.error["param"]) == (400, field)
+                assert h.server.calls == []
 
     run(test())
 

@@ -1,7 +1,7 @@
 """The body of a completion request: what is read in it, what is changed in it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -36,6 +36,17 @@ class _Part(msgspec.Struct):
 
 _messages = msgspec.json.Decoder(list[_Message])
 _parts = msgspec.json.Decoder(list[_Part])
+_texts = msgspec.json.Decoder(list[msgspec.Raw])
+
+# A value of another type ends the generation thread of mlx_lm.server, and so the server.
+_SMALL_FIELDS: dict[str, tuple[msgspec.json.Decoder[Any], str]] = {
+    "model": (msgspec.json.Decoder(str), "a string"),
+    "stop": (msgspec.json.Decoder(str | list[str]), "text, or a list of texts"),
+    "seed": (
+        msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]),
+        "a whole number from 0 to 2^63 - 1",
+    ),
+}
 
 Pieces = list[bytes | memoryview]
 """One text, to be sent in order."""
@@ -67,14 +78,19 @@ def read_completion(body: bytearray, *, is_chat: bool) -> tuple[Completion, Piec
     """
     try:
         fields = _decoder.decode(body)
-        model = _value(fields, "model")
         is_stream = _value(fields, "stream") is True
         is_gathered = _is_whole(fields) and not _wants_logprobs(fields)
         options = _stream_options(fields)
     except (msgspec.DecodeError, RecursionError) as error:
         raise malformed("The request's body is not a JSON object.") from error
-    if model is not None and not isinstance(model, str):
-        raise wrong_field("model", "a string")
+    for name, (decoder, what) in _SMALL_FIELDS.items():
+        value = fields.get(name, b"null")
+        try:
+            if _begin(value) != b"n":
+                decoder.decode(value)
+        except msgspec.DecodeError as error:
+            raise wrong_field(name, what) from error
+    model = _value(fields, "model")
     if is_chat:
         _check_messages(fields)
     else:
@@ -149,8 +165,16 @@ def _is_content(raw: msgspec.Raw) -> bool:
 
 
 def _check_prompt(fields: dict[str, msgspec.Raw]) -> None:
-    if _begin(fields.get("prompt", b"")) not in (b'"', b"["):
-        raise wrong_field("prompt", "text or a list")
+    """Leave one text. A list of texts ends the generation thread of mlx_lm.server."""
+    prompt = fields.get("prompt", msgspec.Raw(b""))
+    try:
+        if _begin(prompt) == b"[":
+            (prompt,) = _texts.decode(prompt)
+    except (msgspec.DecodeError, ValueError):
+        prompt = msgspec.Raw(b"")
+    if _begin(prompt) != b'"':
+        raise wrong_field("prompt", "one text, or a list with one text")
+    fields["prompt"] = prompt
 
 
 def _begin(raw: msgspec.Raw | bytes) -> bytes:
