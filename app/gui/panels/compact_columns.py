@@ -20,9 +20,12 @@ _WIDTHS = {
 }  # fmt: skip
 """All columns but the name, from the left."""
 METRIC_COLUMNS = tuple(name for name in _WIDTHS if name not in ("state", "time"))
-_BY_ROOM = ("cpu_percent", "gpu_percent", "requests_open", "ttft_p50_s", "prompt_tokens_per_s")
-"""Columns that a narrow row leaves out, the last of them first."""
-_LEAST_NAME = 130
+_BY_ROOM = {
+    "cpu_percent": 130, "gpu_percent": 130,
+    "requests_open": 180, "ttft_p50_s": 180, "prompt_tokens_per_s": 180,
+}  # fmt: skip
+"""Columns that a narrow row leaves out, the last of them first, and the pixels that each of them
+leaves to the name at least."""
 _MOST_NAME = 320
 HEADER_HEIGHT = 18
 _LEFT = ("name", "state")
@@ -35,8 +38,8 @@ def columns(width: int) -> dict[str, tuple[int, int]]:
     way.
     """
     widths = dict(_WIDTHS)
-    for name in reversed(_BY_ROOM):
-        if _rest(width, widths) < _LEAST_NAME:
+    for name, least in reversed(_BY_ROOM.items()):
+        if _rest(width, widths) < least:
             del widths[name]
     rest = _rest(width, widths)
     spare = max(0, rest - _MOST_NAME) // len(widths)
