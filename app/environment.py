@@ -52,6 +52,8 @@ def adopt_file(environment: MutableMapping[str, str] = os.environ) -> list[str]:
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or status.st_uid not in (0, os.getuid()):
         _log.warning("%s is ignored: others may write to it; chmod 600 makes it yours alone", path)
         return []
+    if status.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        _log.warning("%s can be read by others; chmod 600 keeps its keys to you", path)
     return _adopt(parse(text), environment, without=_NEVER_FROM_FILE)
 
 

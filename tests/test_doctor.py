@@ -50,11 +50,12 @@ def test_fresh_home_is_in_order(home: Path) -> None:
     assert "TROUBLE" not in doctor(home, code=0)
 
 
-def test_open_key_file_is_found_and_mended(home: Path) -> None:
-    file = home / "api-keys.json"
-    file.write_text("[]")
+@pytest.mark.parametrize(("name", "text"), [("api-keys.json", "[]"), ("env", "HF_TOKEN=hf_x")])
+def test_open_key_file_is_found_and_mended(home: Path, name: str, text: str) -> None:
+    file = home / name
+    file.write_text(text)
     file.chmod(0o644)
-    assert "TROUBLE api-keys.json" in doctor(home, code=1)
+    assert f"TROUBLE {name}" in doctor(home, code=1)
     assert "mended" in doctor(home, "--fix", code=0)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert "TROUBLE" not in doctor(home, code=0)

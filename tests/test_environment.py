@@ -56,6 +56,14 @@ def test_file_that_others_may_write_is_ignored_and_said_so(
     assert environment.adopt_file({}) == []
 
 
+def test_file_that_others_may_read_is_taken_and_said_so(
+    home: Path, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("can be read by others; chmod 600")
+    _write(home, "HF_TOKEN=x", 0o644)
+    assert environment.adopt_file({}) == ["HF_TOKEN"]
+
+
 def test_file_that_is_no_text_is_said_so(home: Path, expect_log: Callable[[str], None]) -> None:
     expect_log("cannot be read")
     (home / "env").write_bytes(b"\xff\xfe")

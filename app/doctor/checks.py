@@ -27,7 +27,7 @@ _MOST_LOGS = 500_000_000
 _LOG_AGE_S = 14 * 86_400.0
 _OLD_S = 3_600.0
 _OLDEST_MACOS = 14
-SECRET_FILES = ("api-keys.json", "keys.json", "run/engine.json")
+SECRET_FILES = ("api-keys.json", "keys.json", "run/engine.json", "env")
 """Files for their user alone, below the home folder."""
 
 
