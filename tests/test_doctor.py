@@ -114,6 +114,23 @@ def test_remains_of_interrupted_writes_are_removed_on_wish_and_by_the_next_engin
         assert not [file for file in remains if file.exists()]
 
 
+@pytest.mark.parametrize("arguments", [(), ("--report", "-")])
+def test_reader_that_leaves_ends_it_quietly(home: Path, arguments: tuple[str, ...]) -> None:
+    process = subprocess.Popen(
+        [*PROGRAM, "doctor", *arguments],
+        env=environment(home, PYTHONUNBUFFERED="1"),
+        cwd=paths.program_root(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr as errors:
+        assert errors.read() == b""
+    assert process.wait(DEADLINE_S) == 0
+
+
 def test_long_logs_are_found_and_cut_to_their_end(home: Path) -> None:
     (home / "logs").mkdir(exist_ok=True)
     log = home / "logs" / "downloads.log"

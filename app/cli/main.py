@@ -38,6 +38,12 @@ EXIT_CODES = {
 }
 """What `mlxm` returns, for scripts."""
 
+_WITHOUT_ENGINE: dict[str, Callable[[argparse.Namespace], int]] = {
+    "selftest": lambda _options: selftest.run(),
+    "doctor": doctor.run,
+    "desktop": desktop.run,
+}
+
 
 def main(argv: list[str]) -> int:
     """Run one command and return its exit code."""
@@ -47,14 +53,8 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.command == "engine":
         parser.error("engine must be the first word, as in mlxm engine --port 0")
-    if options.command == "selftest":
-        return selftest.run()
-    if options.command == "doctor":
-        return doctor.run(options)
-    if options.command == "desktop":
-        return desktop.run(options)
     try:
-        code = _run(options)
+        code = _WITHOUT_ENGINE.get(options.command, _run)(options)
         # Here, where a closed pipe can still be told from an error.
         sys.stdout.flush()
         return code
