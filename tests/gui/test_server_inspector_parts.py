@@ -586,9 +586,8 @@ def test_question_of_any_length_is_seen_whole(qtbot: QtBot, width: int, words: i
     assert bubble.geometry().right() == turn.rect().right()
 
 
-def test_options_of_an_answer_are_named_in_full_in_the_narrowest_inspector(
-    show: Callable[..., Any],
-) -> None:
+def test_narrowest_inspector_names_options_and_segments_in_full(show: Callable[..., Any]) -> None:
+    theme().set_mode("light")
     tab = show(TryTab)
     tab.resize(340, 500)
     QApplication.processEvents()
@@ -596,7 +595,14 @@ def test_options_of_an_answer_are_named_in_full_in_the_narrowest_inspector(
     labels = [label for label in tab.findChildren(QLabel) if label.text() in names]
     assert len(labels) == len(names)
     assert all(label.width() >= label.sizeHint().width() for label in labels)
-    assert tab.clear_button.geometry().right() < tab.width()
+    overview = show(OverviewTab)
+    overview.resize(340, 500)
+    overview.moment.setText("18:28:07, 1 min 10 s ago")
+    QApplication.processEvents()
+    assert overview.moment.width() >= overview.moment.sizeHint().width()
+    spans = [overview.spans.button(number) for number in range(3)]
+    needed = [span.fontMetrics().horizontalAdvance(span.text()) for span in spans]
+    assert all(span.width() > width for span, width in zip(spans, needed, strict=True))
 
 
 def test_key_is_shown_only_when_the_user_asks(qtbot: QtBot, feed: Engine, host: FakeHost) -> None:

@@ -909,3 +909,17 @@ def test_theme_change_repaints_tiles_in_the_new_colours(qtbot: QtBot) -> None:
         assert middle == theme().color("card")
     finally:
         theme().set_mode("system")
+
+
+def test_engine_switch_gives_its_name_up_before_the_panel_is_held_wide(qtbot: QtBot) -> None:
+    theme().set_mode("light")
+    panel = panel_of(qtbot, Engine(), size=(1000, 600))
+    switch = panel.header.engine_switch
+    assert switch.text() == "This computer"
+    panel.resize(600, 600)
+    QApplication.processEvents()
+    assert panel.width() < 670
+    assert switch.text() == ""
+    panel.resize(1000, 600)
+    QApplication.processEvents()
+    assert switch.width() >= switch.sizeHint().width()

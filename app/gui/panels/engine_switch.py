@@ -4,8 +4,9 @@ from typing import Final
 
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QMenu, QPushButton, QSizePolicy, QWidget
 
+from app.gui.guarded import guarded
 from app.gui.mirror import Mirror
 from app.gui.theme import theme
 from app.gui.widgets import icons
@@ -25,6 +26,7 @@ class EngineSwitch(QPushButton):
         super().__init__(parent)
         self.setObjectName("engineSwitch")
         self.setIconSize(QSize(15, 15))
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._mirror = mirror
         self._is_narrow = False
         self.clicked.connect(self._open)
@@ -36,6 +38,14 @@ class EngineSwitch(QPushButton):
         if is_narrow != self._is_narrow:
             self._is_narrow = is_narrow
             self.refresh()
+
+    @guarded(QSize())
+    def minimumSizeHint(self) -> QSize:
+        # Not the whole name: it would hold the header at a width at which it is not narrow yet.
+        room = 0 if self.text() == "" else self.fontMetrics().horizontalAdvance(self.text())
+        name = _NARROW if self._mirror.place else 0
+        hint = self.sizeHint()
+        return QSize(hint.width() - max(0, room - name), hint.height())
 
     def refresh(self, _changed: object = None) -> None:
         """Show which engine is in use, in the colours of the theme."""

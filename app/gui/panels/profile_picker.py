@@ -26,7 +26,7 @@ _MINIMUM_WIDTH = 220
 _VISIBLE_ROWS = 9
 _GAP = 4
 """Pixels between the field and its list."""
-_LEAST_BESIDE = 40
+_LEAST_BESIDE = 80
 """Fewer pixels tell nothing about a model."""
 
 

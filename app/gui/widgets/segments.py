@@ -74,6 +74,10 @@ class _Segment(QAbstractButton):
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
 
     @guarded(QSize(40, 26))
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint() - QSize(_PAD, 0)
+
+    @guarded(QSize(40, 26))
     def sizeHint(self) -> QSize:
         font = theme().font("secondary_strong")
         return QSize(QFontMetrics(font).horizontalAdvance(self.text()) + 2 * _PAD, _HEIGHT - 4)

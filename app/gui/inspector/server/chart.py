@@ -31,7 +31,7 @@ HEIGHT = 150
 _PAD = 12
 _HEAD = 22
 _FOOT = 18
-_AXIS = 48
+_AXIS = 56
 _HEADROOM = 1.05
 _DASH = [4.0, 3.0]
 _HELP = {metric.name: metric.help for metric in METRICS}
@@ -158,9 +158,6 @@ class ChartView(QWidget):
     def _paint_head(self, painter: QPainter) -> None:
         t = theme()
         area = QRect(_PAD, _PAD - 2, self.width() - 2 * _PAD, _HEAD)
-        painter.setFont(t.font("secondary_strong"))
-        painter.setPen(t.color("tx"))
-        painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, self.chart.title)
         right = area.right()
         for line, text in reversed(self.read_out()):
             painter.setFont(t.font("small_value" if not line.label else "secondary_strong"))
@@ -174,6 +171,13 @@ class ChartView(QWidget):
                 middle = area.center().y() + 1
                 painter.drawLine(right - 22, middle, right - 6, middle)
                 right -= 34
+        painter.setFont(t.font("secondary_strong"))
+        painter.setPen(t.color("tx"))
+        room = right - area.left()
+        title = painter.fontMetrics().elidedText(
+            self.chart.title, Qt.TextElideMode.ElideRight, room
+        )
+        painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, title)
 
     def _paint_grid(self, painter: QPainter) -> None:
         t, area = theme(), self.area()

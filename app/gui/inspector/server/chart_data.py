@@ -39,7 +39,7 @@ CHARTS = (
     Chart("Prompt tokens/s", "rate", (Line("prompt_tokens_per_s", "", "gpu"),)),
     Chart("Memory", "memory", (Line("memory_bytes", "", "memory"),)),
     Chart(
-        "Processor and GPU",
+        "CPU and GPU",
         "percent",
         (Line("cpu_percent", "CPU", "cpu"), Line("gpu_percent", "GPU", "gpu", is_dashed=True)),
     ),

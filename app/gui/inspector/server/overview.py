@@ -4,7 +4,7 @@ import time
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
 
 from app.gui import format as fmt
 from app.gui.guarded import guarded
@@ -38,13 +38,14 @@ class OverviewTab(Tab):
         self._data = Timeline([], {})
         self._cursor_at: float | None = None
         self._trouble = ""
-        self.spans = Segments([self.tr("5 min"), self.tr("1 hour"), self.tr("24 hours")], self)
+        self.spans = Segments([self.tr("5 min"), self.tr("1 h"), self.tr("24 h")], self)
         self.spans.setAccessibleName(self.tr("Time span"))
-        self.spans.setMaximumWidth(280)
         self.moment = QLabel(self)
         self.moment.setObjectName("emptyText")
-        self.moment.setFont(theme().font("secondary"))
+        self.moment.setFont(theme().font("label"))
         self.moment.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        # What it says never makes the page wider.
+        self.moment.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.charts = [ChartView(chart, self) for chart in CHARTS]
         self.facts = FactsCard(self)
         self._columns = 0
@@ -102,9 +103,9 @@ class OverviewTab(Tab):
     def _lay_out(self) -> None:
         head = QHBoxLayout()
         head.setContentsMargins(SIDE, 0, SIDE, 10)
-        head.setSpacing(10)
-        head.addWidget(self.spans, 4)
-        head.addWidget(self.moment, 3)
+        head.setSpacing(4)
+        head.addWidget(self.spans)
+        head.addWidget(self.moment, 1)
         scroll = PageScroll(self, spacing=_GAP)
         self._grid = QGridLayout()
         self._grid.setSpacing(_GAP)
@@ -188,7 +189,7 @@ class OverviewTab(Tab):
         number = None if self._cursor_at is None else self._data.nearest(self._cursor_at)
         if number is not None:
             at = self._data.times[number]
-            text = self.tr("{clock} · {time} ago").format(
+            text = self.tr("{clock}, {time} ago").format(
                 clock=clock(at), time=fmt.duration(self._now - at)
             )
         self.moment.setText(text)

@@ -220,8 +220,8 @@ class TryTab(Tab):
         self.remember.setToolTip(
             self.tr("Keeps it on this computer's disk until you switch this off or forget it.")
         )
-        self.temperature = self._option(self.tr("Temperature"), 62)
-        self.longest = self._option(self.tr("Longest answer"), 72)
+        self.temperature = self._option(self.tr("Temperature"), 50)
+        self.longest = self._option(self.tr("Longest answer"), 60)
         self.temperature.setToolTip(
             self.tr("How freely it chooses its words, from 0 to 5. Empty is what the profile says.")
         )
