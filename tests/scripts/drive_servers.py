@@ -17,7 +17,8 @@ from pathlib import Path
 
 from drive_window import LOOKS, ROOT, TOOLS, Look, Screen
 
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "benchmarks")]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "tests" / "benchmarks"))
 
 import msgspec
 import synthetic
@@ -31,7 +32,6 @@ from app.gui.dialogs.start_plan import StartPlanDialog
 from app.gui.inspector.server.turn import Turn
 from app.gui.main_window import MainWindow, parts
 from app.gui.mirror import LinkState
-from app.gui.theme import theme
 from app.gui.widgets.sparkline import load_pyqtgraph
 from app.wire.errors import ErrorCode
 from app.wire.events import Upsert
@@ -61,7 +61,6 @@ class Stage:
         self._look = look
         self._folder = folder
         self._seq = 1
-        theme().set_mode(look.appearance)
         self.window = MainWindow()
         self.window.resize(look.width, look.height)
         self.window.move(20, 30)
@@ -202,8 +201,8 @@ def inspector(stage: Stage) -> None:
 
 def rows(stage: Stage) -> None:
     """Show many servers."""
-    broken = Failure(ErrorCode.MODEL_MISSING, "The model folder /Volumes/Models/Qwen3-235B-A22B-4bit "
-                     "does not exist.", "Choose another folder.")  # fmt: skip
+    reason = "The model folder /Volumes/Models/Qwen3-235B-A22B-4bit does not exist."
+    broken = Failure(ErrorCode.MODEL_MISSING, reason, "Choose another folder.")
     for number in range(3, ROWS, 7):
         stage.change(number, ServerState.FAILED, failure=broken)
     stage.picture("rows")
@@ -247,6 +246,7 @@ def main() -> int:
             continue
         screen = Screen(look)
         home = tempfile.mkdtemp(prefix="mlxm-drive-")
+        (Path(home) / "app.toml").write_text(f'appearance = "{look.appearance}"\n')
         environment = {
             **os.environ, "DISPLAY": screen.display, "QT_QPA_PLATFORM": "xcb",
             "QT_SCALE_FACTOR": str(look.scale), "MLX_MANAGER_HOME": home,
