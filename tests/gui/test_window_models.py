@@ -304,7 +304,7 @@ def assert_alike(desk: Desk, page: ModelPage, size: str, offer: str) -> None:
     """Compare a model's row, tool-tip, page, palette and terminal."""
     index = row(desk, RUNS)
     shown = index.data(Role.ROW)
-    fault = desk.mirror.models[RUNS].fault or ""
+    fault = desk.mirror.models[RUNS].problem or ""
     assert fmt.file_size(shown.size_bytes) == size
     assert shown.offer is {"Run": Offer.RUN, "Repair": Offer.REPAIR}[offer]
     assert fault in html.unescape(index.data(Qt.ItemDataRole.ToolTipRole))
