@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 from gateway_kit import (
     ASK,
+    BEARER,
     DONE,
     SSE_HEAD,
     STREAM,
@@ -35,7 +36,7 @@ PIECE = 256 * 1024
 def large(letter: str = "x") -> bytes:
     text = letter * (SIZE // len(letter.encode()))
     asked = {**STREAM, "messages": [{"role": "user", "content": text}]}
-    return post(json.dumps(asked, ensure_ascii=False).encode())
+    return post(json.dumps(asked, ensure_ascii=False).encode(), BEARER)
 
 
 @contextlib.asynccontextmanager
