@@ -81,6 +81,8 @@ class Stage:
             found = synthetic.samples(count, tick)
             self._seq = found.seq
             self.mirror.apply(msgspec.structs.replace(found, at=found.at + self._shift))
+        # The columns have their widths after that only.
+        QTest.qWait(SETTLE_MS)
 
     def _begun(self, server: Server) -> Server:
         number = int(server.id[-2:])
