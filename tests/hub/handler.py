@@ -135,7 +135,10 @@ class Handler(Answers):
             raise HubError(400, f"Invalid sort: {key}")
         found.sort(key=lambda info: (info[key], info["id"]), reverse=True)
         limit = min(int(q.get("limit", [hub.page_size])[0]), hub.page_size)
-        start = int(q.get("cursor", ["0"])[0])
+        cursor = q.get("cursor", ["0"])[0]
+        if not (cursor.isascii() and cursor.isdecimal()):
+            raise HubError(400, "Invalid cursor")
+        start = int(cursor)
         headers = {}
         if start + limit < len(found):
             following = [(k, v) for k, values in q.items() if k != "cursor" for v in values]

@@ -193,6 +193,12 @@ class Web:
                 f"The hub limits requests.{when}",
                 "" if self._token else "Users who are logged in may ask it more often.",
             )
+        if status == 400 and path == "/api/models":
+            return HubTrouble(
+                ErrorCode.BAD_REQUEST,
+                "The hub does not understand this search.",
+                "Begin it anew, without the cursor.",
+            )
         repo = path.removeprefix("/api/models/").partition("/revision/")[0]
         code = reply.headers.get("X-Error-Code")
         if path.startswith("/api/models/") and (code == "RepoNotFound" or status == 404):
