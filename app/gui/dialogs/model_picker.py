@@ -3,31 +3,22 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
-from PySide6.QtGui import QFontMetrics, QPainter
-from PySide6.QtWidgets import (
-    QCompleter,
-    QLineEdit,
-    QListView,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QWidget,
-)
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, Qt
+from PySide6.QtGui import QPainter
+from PySide6.QtWidgets import QCompleter, QLineEdit, QListView, QWidget
 
 from app.gui import format as fmt
-from app.gui.guarded import guarded
 from app.gui.models.model_text import verdict_word
 from app.gui.theme import theme
+from app.gui.widgets.list_row import PAD, ListRow, write_elided
 from app.gui.widgets.pop_up import PopUp
 from app.wire.hub import Fit, Verdict
 from app.wire.nouns import Model
 
 SIZE_ROLE: Final = Qt.ItemDataRole.UserRole + 1
 VERDICT_ROLE: Final = Qt.ItemDataRole.UserRole + 2
-_ROW_HEIGHT: Final = 44
-_PAD: Final = 12
 _LIST_WIDTH: Final = 360
+_RIGHT: Final = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
 _INKS: Final = {Verdict.FITS: "ok", Verdict.TIGHT: "warn", Verdict.TOO_BIG: "bad"}
 
 
@@ -76,62 +67,33 @@ class ModelPicker(PopUp):
         self._line.setCursorPosition(0)
 
 
-class _ModelRow(QStyledItemDelegate):
+class _ModelRow(ListRow):
     """The model's name above its author and size, the verdict on the right."""
 
-    @guarded(None)
-    def paint(
+    def write(
         self,
         painter: QPainter,
-        option: QStyleOptionViewItem,
         index: QModelIndex | QPersistentModelIndex,
+        lines: tuple[QRect, QRect],
+        *,
+        is_chosen: bool,
     ) -> None:
-        colours = theme()
-        row = QRect(option.rect)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType] - not in the stubs
-        state = QStyle.StateFlag(option.state)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownArgumentType, reportUnknownMemberType] - not in the stubs
-        is_chosen = bool(
-            state & (QStyle.StateFlag.State_Selected | QStyle.StateFlag.State_MouseOver)
-        )
+        """Write the name above, author, size and verdict below."""
+        colours, (top, second) = theme(), lines
         author, _, name = str(index.data()).rpartition("/")
         # Qt hands an enum of texts back as plain text.
         verdict = Verdict(index.data(VERDICT_ROLE) or Verdict.UNKNOWN)
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if is_chosen:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(colours.color("fill"))
-            painter.drawRoundedRect(row.adjusted(4, 1, -4, -1), 6, 6)
-        room = row.adjusted(_PAD, 5, -_PAD, -5)
         painter.setFont(colours.font("name"))
         painter.setPen(colours.color("on_fill" if is_chosen else "tx"))
-        _draw(painter, QRect(room.left(), room.top(), room.width(), 18), name)
-        second = QRect(room.left(), room.top() + 18, room.width(), 16)
+        write_elided(painter, top, name)
         painter.setFont(colours.font("secondary"))
         if word := verdict_word(verdict):
             painter.setPen(colours.color("on_fill" if is_chosen else _INKS.get(verdict, "tx2")))
             painter.drawText(second, _RIGHT, word)
-            second.setRight(second.right() - painter.fontMetrics().horizontalAdvance(word) - 12)
+            second.setRight(second.right() - painter.fontMetrics().horizontalAdvance(word) - PAD)
         painter.setPen(colours.color("on_fill" if is_chosen else "tx2"))
         size = str(index.data(SIZE_ROLE) or "")
-        _draw(painter, second, " · ".join(part for part in (author, size) if part))
-        painter.restore()
-
-    @guarded(QSize(0, _ROW_HEIGHT))
-    def sizeHint(
-        self,
-        option: QStyleOptionViewItem,  # noqa: ARG002 - Qt's signature
-        index: QModelIndex | QPersistentModelIndex,  # noqa: ARG002 - Qt's signature
-    ) -> QSize:
-        return QSize(0, _ROW_HEIGHT)
-
-
-_RIGHT: Final = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
-
-
-def _draw(painter: QPainter, room: QRect, text: str) -> None:
-    middle = Qt.TextElideMode.ElideMiddle
-    short = QFontMetrics(painter.font()).elidedText(text, middle, room.width())
-    painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, short)
+        write_elided(painter, second, " · ".join(part for part in (author, size) if part))
 
 
 def _match_list() -> QListView:
