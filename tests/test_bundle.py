@@ -297,6 +297,8 @@ def test_shaders_are_in_both_places_of_the_bundle(bundle: Any, tmp_path: Path) -
         ("PySide6/Qt/translations/qtbase_de.qm", False),
         ("mlx/lib/libmlx.so", True),
         ("libharfbuzz.so.0", False),
+        ("libgtk-3.so.0", False),
+        ("libepoxy.so.0", False),
         ("libxkbcommon-x11.so.0", True),
         ("resources/icons/play.svg", True),
     ],

@@ -24,7 +24,8 @@ from app import paths
 ROOT = Path(__file__).parent.parent
 MIB = 1 << 20
 MB = 1_000_000
-BUDGET_MB = 330
+# On Linux it brings libraries that macOS has; the Mac's is weighed by its wheels (test_macho.py).
+LINUX_BUDGET_MB = 346
 # Builds took 80 to 120 s on two cores.
 BUILD_S = 900
 FIRST_PAINT_S = 1.0
@@ -106,7 +107,7 @@ def test_frozen_program_keeps_its_budget_of_space(frozen: Path, tmp_path: Path) 
     ):
         archive.add(folder, "app")
     _report(f"size: {size / MB:.0f} MB, gzip {packed.stat().st_size / MB:.0f} MB")
-    assert size <= BUDGET_MB * MB
+    assert size <= LINUX_BUDGET_MB * MB
 
 
 def test_frozen_program_brings_the_licences_of_what_is_in_it(frozen: Path) -> None:

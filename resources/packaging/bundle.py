@@ -77,9 +77,9 @@ _QT_LIBRARIES = {
 }
 # Dependencies of plugins that are left out, and a library that only the building machine may have.
 _NEEDLESS = re.compile(
-    r"lib(atk|cairo|cudart|datrie|fribidi|gdk_pixbuf|gio|gmodule|graphite2|gssapi_krb5|harfbuzz"
-    r"|jpeg|k5crypto|keyutils|krb5|krb5support|mount|blkid|selinux|pango|pangocairo|pangoft2"
-    r"|pixman|thai|Xext|Xrender|cairo-gobject)\b.*\.so.*"
+    r"lib(atk|atspi|cairo|cudart|datrie|epoxy|fribidi|gdk|gdk_pixbuf|gio|gmodule|graphite2"
+    r"|gssapi_krb5|gtk|harfbuzz|jpeg|k5crypto|keyutils|krb5|krb5support|mount|blkid|selinux"
+    r"|pango|pangocairo|pangoft2|pixman|thai|Xext|Xrender|cairo-gobject)\b.*\.so.*"
 )
 _QT_LIBRARY = re.compile(r"(?:^|/)(?:libQt6|Qt(?=\w+\.framework/|\w+\.abi3\.so$))(\w+?)(?:\.|$)")
 
