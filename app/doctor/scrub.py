@@ -19,7 +19,7 @@ _SECRETS = (
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s\"']+@"), r"\1[removed]@"),
     (re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+\.[A-Za-z.]{2,}"), "[mail]"),
     (re.compile(r"\b(?!127\.|0\.0\.0\.0)\d{1,3}(?:\.\d{1,3}){3}\b"), "[address]"),
-    (re.compile(r"(?i)(?<![0-9a-f:-])[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}(?![0-9a-f:-])"),
+    (re.compile(r"(?i)(?<![0-9a-f])[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}(?![0-9a-f])"),
      "[address]"),
     (re.compile(r"(/(?:Users|home)/)(?!Shared\b)[^/\s\"':]+"), r"\1[user]"),
 )  # fmt: skip

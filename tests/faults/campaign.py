@@ -37,7 +37,7 @@ model = "demo"
 max_tokens = 1 # and this one
 """
 OWNERS = ("engine", "window")
-LOG_FILES = re.compile(r"(engine|app|downloads|hub|crash|engine-start)\.log(\.\d)?|servers")
+LOG_FILES = re.compile(r"(engine|app|downloads|hub|crash|engine-crash|engine-start)\.log(\.\d)?|servers")
 
 
 @dataclass

@@ -432,6 +432,10 @@ def test_second_trouble_waits_until_the_first_was_read(qtbot: QtBot) -> None:
     bar.show_notice("The port is taken.")
     bar.clear()
     assert bar.text == ""
+    bar.show_notice("The engine was killed.", action_text="Start again", action=lambda: None)
+    bar.show_notice("The connection broke.")
+    assert bar.text == "The engine was killed."
+    bar.clear()
     bar.show_notice("Copied", is_bad=False)
     assert bar.text == "Copied"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 from window_kit import TINY, Daemon, Desk, furnish, open_window
 
+from app.gui.dialogs.delete_sheet import DeleteSheet
 from app.gui.inspector.server.page import ServerPage
-from app.gui.main_window.questions import Question
 from app.gui.mirror import LinkState
 
 LOST_S = 30.0
@@ -98,11 +98,7 @@ def is_back(desk: Desk) -> bool:
     return is_live and not desk.window.parts.notice.offers_action
 
 
-def test_everything_names_the_other_computer(
-    home: Path, far: Daemon, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(Question, "ask", lambda box, *_: asked.append(box.text()))
+def test_everything_names_the_other_computer(home: Path, far: Daemon, qtbot: QtBot) -> None:
     with open_window(far.url) as window:
         desk = Desk(window, home, qtbot)
         desk.until_live()
@@ -117,8 +113,11 @@ def test_everything_names_the_other_computer(
         assert "This computer" not in status
         assert "No key" in status
         window.parts.model_actions.delete(TINY)
-        desk.until(lambda: asked)
-        assert asked[0].endswith(f"from {place}?")
+        desk.until(lambda: QApplication.activeModalWidget())
+        sheet = QApplication.activeModalWidget()
+        assert isinstance(sheet, DeleteSheet)
+        assert f"from {place}?" in texts(sheet)
+        sheet.reject()
 
 
 def test_suspended_engine_is_told_and_comes_back_by_itself(

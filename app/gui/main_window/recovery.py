@@ -47,7 +47,8 @@ class Recovery(QObject):
                 also=others[-1] if others else None,
             )
         elif state is LinkState.LIVE and self._notice.offers_action:
-            self._notice.dismiss()
+            # What could not be done meanwhile is over with it.
+            self._notice.clear()
 
     def _ways(self) -> list[Way]:
         """Return what helps now, the best first."""

@@ -133,13 +133,14 @@ class NoticeBar(QFrame):
         """Show a sentence, and a button or two when there is something to do about it."""
         new = _Notice(text, is_bad, action_text, action, also)
         shown = self._shown
-        if not self.isHidden() and shown.is_bad and shown.action is None and shown.text != text:
+        if not self.isHidden() and shown.is_bad and shown.text != text:
             if is_bad and action is None:
                 if new not in self._later:
                     self._later.append(new)
                 self._tell_more()
                 return
-            self._later.appendleft(shown)
+            if shown.action is None:
+                self._later.appendleft(shown)
         self._show(new)
 
     def dismiss(self) -> None:
