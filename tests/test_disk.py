@@ -20,6 +20,7 @@ from app.wire.events import Upsert, decode_item
 from app.wire.nouns import CheckState, DownloadRequest, DownloadState, Model, ProfileDraft
 from app.worker import trash, verify
 from app.worker.leftovers import find_leftovers, remove_leftovers
+from app.worker.remove import DELETED, remove
 
 COMMIT = "a" * 40
 DEMO_FILES = {p.name: p.read_bytes() for p in paths.demo_model().iterdir() if p.is_file()}
@@ -405,6 +406,13 @@ def test_folder_on_another_disk_goes_to_the_trash_of_that_disk(
     assert "Path=ann/model" in (place / "info/model.trashinfo").read_text()
 
 
+def test_half_deleted_model_can_be_deleted_again(tmp_path: Path) -> None:
+    repo = make_hub_repo(tmp_path, ID, model_files())
+    next((repo / "blobs").iterdir()).unlink()
+    remove(tmp_path, ID)
+    assert not repo.exists()
+
+
 # Leftovers
 
 
@@ -442,6 +450,15 @@ def test_leftovers_are_found_and_removed_and_nothing_else(tmp_path: Path) -> Non
     orphan(tmp_path, "a/gone", "d" * 64)
     remove_leftovers(tmp_path, ["a/mine"])
     assert not (tmp_path / "models--a--gone").exists()
+
+
+def test_rest_of_an_interrupted_deletion_is_a_leftover(tmp_path: Path) -> None:
+    repo = make_hub_repo(tmp_path, ID, model_files())
+    for path in (repo / "blobs").iterdir():
+        os.utime(path, (0, 0))
+    (repo / "snapshots").rename(repo / DELETED)
+    assert [item.id for item in remove_leftovers(tmp_path, [])] == [ID]
+    assert not repo.exists()
 
 
 def test_leftovers_of_a_paused_download_are_its_own(standin: StandInHub, homes: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import time
 from collections.abc import Collection, Generator
 from pathlib import Path
@@ -12,6 +13,7 @@ from huggingface_hub.utils import WeakFileLock
 from app.wire.storage import Leftover
 from app.worker.download.cache import PARTIAL, STATE
 from app.worker.library.hubcache import PREFIX
+from app.worker.remove import DELETED
 
 _SETTLED_S = 600.0
 """A file of another program that was written to so lately may still be in use, lock or not."""
@@ -42,6 +44,10 @@ def remove_leftovers(cache: Path, keep: Collection[str]) -> list[Leftover]:
         for path in _orphans(cache, repo):
             with contextlib.suppress(TimeoutError), _locked(cache, repo, path):
                 path.unlink(missing_ok=True)
+        if not (repo / "snapshots").exists():
+            # The rest of a model whose deletion was interrupted.
+            for name in (DELETED, "refs"):
+                shutil.rmtree(repo / name, ignore_errors=True)
         # A model of which nothing else is there would look like a damaged one.
         for folder in (*repo.glob("snapshots/*"), repo / "blobs", repo / "snapshots", repo):
             if folder.name != "snapshots" or not (repo / "blobs").exists():

@@ -1,22 +1,22 @@
-"""Deletes a model from the hub's cache as the hub library does, shared blobs included."""
+"""Deletes a model from the hub's cache, with all its revisions and blobs."""
 
+import contextlib
+import shutil
 from pathlib import Path
-
-from huggingface_hub import scan_cache_dir
 
 from app.worker.library.hubcache import PREFIX
 
+DELETED = "deleted"
+"""What the folder of snapshots is called while the rest of a model goes."""
+
 
 def remove(cache: Path, model_id: str) -> None:
-    """Delete all revisions of a model. Raises OSError."""
-    info = scan_cache_dir(cache)
-    commits = [
-        revision.commit_hash
-        for repo in info.repos
-        if repo.repo_type == "model" and repo.repo_id == model_id
-        for revision in repo.revisions
-    ]
-    info.delete_revisions(*commits).execute()
+    """Delete all revisions of a model, or what an interrupted deletion left. Raises OSError."""
     folder = cache / (PREFIX + model_id.replace("/", "--"))
-    if folder.exists():
-        raise OSError(f"{folder} is still there")
+    shutil.rmtree(folder / DELETED, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        # In one step it is no model any more: whatever a kill leaves are blobs without a use,
+        # which count as leftovers, and not a model that lacks some of its files.
+        (folder / "snapshots").rename(folder / DELETED)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)

@@ -19,8 +19,9 @@ import msgspec
 import psutil
 from download_kit import MB, add_model, check_files, environment_for
 from engine_kit import Lines, call, is_free, new_home, spawn_engine, until
+from faults.errands import Shelf
 from faults.test_kills import GONE_S, LOGS, Strangers, holders
-from faults.work_kit import Asker, Document, Saver, Stream, WindowSaves, find, pause
+from faults.work_kit import Asker, Document, Saver, Stream, WindowSaves, find, kill, pause
 from hub import StandInHub
 
 from app import paths
@@ -36,8 +37,9 @@ model = "demo"
 [options]
 max_tokens = 1 # and this one
 """
+SETTINGS = 'request_log_days = 7\nmodel_folders = "{}/disk"\n'
 OWNERS = ("engine", "window")
-LOG_FILES = re.compile(r"(engine|app|downloads|hub|crash|engine-crash|engine-start)\.log(\.\d)?|servers")
+LOG_FILES = re.compile(r"(engine(-crash|-start)?|app|downloads|hub|crash)\.log(\.\d)?|servers")
 
 
 @dataclass
@@ -69,6 +71,9 @@ class Campaign:
         self.work.path.parent.mkdir(parents=True)
         self.work.path.write_text(PROFILE)
         self.work.versions.append(PROFILE.encode())
+        self.settings.path.write_text(SETTINGS.format(self.home))
+        self.settings.versions.append(self.settings.path.read_bytes())
+        self.shelf = Shelf(self.home)
         self.strangers = Strangers(self.home)
         self._owner: subprocess.Popen[Any] | None = None
         self._has_window = False
@@ -90,7 +95,7 @@ class Campaign:
     def strike(self, victim: str, amid: str) -> bool:
         """Kill a process of this kind in the middle of something, and look what is left.
 
-        Returns False when it was gone by itself before the blow, as may be during a quit.
+        Returns False when it was gone by itself before the blow, as what does short work may be.
         """
         was_hit = True
         if victim == "window's saves":
@@ -98,7 +103,7 @@ class Campaign:
         elif victim in OWNERS or amid == "quit":
             was_hit = self._strike_owner(victim, amid)
         else:
-            self._strike_part(victim, amid)
+            was_hit = self._strike_part(victim, amid)
         if was_hit:
             self.blows.append(Blow(victim, amid))
         assert self.strangers.touched() == 0
@@ -143,7 +148,7 @@ class Campaign:
 
     # -- the blows
 
-    def _strike_part(self, victim: str, amid: str) -> None:
+    def _strike_part(self, victim: str, amid: str) -> bool:
         """Kill what the engine owns; the engine goes on, and so does everything else."""
         self.ensure()
         self._begin(amid, needs=victim)
@@ -152,9 +157,10 @@ class Campaign:
         if victim == "download worker":
             self.blows_to[self.current] += 1
         self.strangers.plant()
-        process.kill()
-        _, alive = psutil.wait_procs([process], GONE_S)
-        assert not alive
+        if victim in self.shelf.victims:
+            pause(self.chance, 0.3)()
+            self.shelf.at_work(victim, process)
+        was_hit = kill(process, GONE_S)
         if victim in ("server", "guard"):
             until(lambda: self._server().get("state") in REST, GONE_S)
             for stream in self._streams:
@@ -163,7 +169,9 @@ class Campaign:
         for saver in (self.work, self.settings):
             saver.check(self.home / "backups")
         assert call(self._url, "GET", "/api/engine").status == 200
+        self.shelf.check(self._url)
         self._logs_are_right()
+        return was_hit
 
     def _strike_owner(self, victim: str, amid: str) -> bool:
         """Kill the owner, or one of its processes while the owner quits; all of it must go."""
@@ -211,6 +219,8 @@ class Campaign:
             word = self.chance.choice(["Tiny", "Work", "4bit", "Model"])
             target = f"/api/hub/search?text={word}{self.requests}&details=5"
             self._askers.append(Asker(lambda: call(self._url, "GET", target)))
+        if needs in self.shelf.victims:
+            self.shelf.begin(self._url)
         if needs in ("server", "guard") or amid in ("requests", "quit"):
             call(self._url, "POST", "/api/servers/demo/start")
         if amid == "requests":
@@ -258,6 +268,8 @@ class Campaign:
                 self._download()
             elif victim == "scan worker":
                 call(self._url, "POST", "/api/models/scan")
+            elif victim in self.shelf.victims:
+                self.shelf.again(victim)
             process = find(self.home, victim)
             found.extend([process] if process is not None else [])
             return bool(found)
@@ -273,6 +285,7 @@ class Campaign:
             stream.check(GONE_S)
         for asker in self._askers:
             asker.end(GONE_S)
+        self.shelf.end()
         self._savers, self._streams, self._askers = [], [], []
 
     # -- the program
@@ -283,7 +296,8 @@ class Campaign:
             return
         self.starts += 1
         (self.home / "run" / "engine.json").unlink(missing_ok=True)
-        env = environment_for(self.hub, self.home, QT_QPA_PLATFORM="offscreen")
+        data = str(self.home / "data")
+        env = environment_for(self.hub, self.home, QT_QPA_PLATFORM="offscreen", XDG_DATA_HOME=data)
         facts = self._open_window(env) if window else self._open_engine(env)
         self._has_window = window
         self._url, self._gateway = facts["url"], facts["gateway_url"]
@@ -319,6 +333,7 @@ class Campaign:
 
         # Models come with the first scan.
         until(are_known)
+        self.shelf.check(self._url)
 
     def _end(self) -> None:
         """End the program as a user does."""

@@ -33,22 +33,27 @@ SHORT: Plan = [
     ("window", "all"),
 ]
 LONG: dict[tuple[str, str], int] = {
-    ("download worker", "downloads"): 16,
+    ("download worker", "downloads"): 10,
     ("download worker", "all"): 8,
     ("download worker", "quit"): 8,
     ("scan worker", "saves"): 8,
     ("scan worker", "all"): 8,
     ("hub worker", "downloads"): 6,
     ("hub worker", "all"): 6,
-    ("server", "requests"): 14,
+    ("verify worker", "all"): 4,
+    ("remove worker", "all"): 4,
+    ("trash worker", "all"): 4,
+    ("leftovers worker", "all"): 4,
+    ("probe worker", "all"): 4,
+    ("server", "requests"): 10,
     ("server", "saves"): 6,
     ("server", "quit"): 8,
-    ("guard", "requests"): 12,
+    ("guard", "requests"): 8,
     ("guard", "saves"): 6,
     ("guard", "quit"): 8,
     ("engine", "all"): 16,
     ("engine", "downloads"): 8,
-    ("engine", "saves"): 14,
+    ("engine", "saves"): 8,
     ("engine", "requests"): 8,
     ("engine", "quit"): 10,
     ("window", "all"): 6,
@@ -79,7 +84,7 @@ def check_fetched_again(one: Campaign) -> None:
         assert again <= most, f"{repo_id}: {again} of {size} bytes again"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(150)
 def test_kills_amid_work_lose_nothing_and_leave_nothing(homes: Path, standin: StandInHub) -> None:
     one = play(homes, standin, 5, SHORT)
     assert len(one.blows) == len(SHORT)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import leaks
 import psutil
-from engine_kit import ENDLESS, chat, environment
+from engine_kit import ENDLESS, chat, environment, until
 
 from app import paths
 
@@ -27,6 +27,11 @@ KINDS: dict[str, tuple[str, ...]] = {
     "download worker": ("worker", "download"),
     "scan worker": ("worker", "scan"),
     "hub worker": ("worker", "hub"),
+    "verify worker": ("worker", "verify"),
+    "probe worker": ("worker", "probe"),
+    "remove worker": ("worker", "remove"),
+    "trash worker": ("worker", "trash"),
+    "leftovers worker": ("worker", "leftovers"),
 }
 """The words behind the program in the arguments of each kind of process."""
 
@@ -58,6 +63,25 @@ def find(home: Path, kind: str) -> psutil.Process | None:
             if kind_of(process) == kind and process.status() != psutil.STATUS_ZOMBIE:
                 return process
     return None
+
+
+def kill(process: psutil.Process, deadline_s: float) -> bool:
+    """Kill a process, with which all below it must go; False when it was gone by itself."""
+    try:
+        family = [process, *process.children(recursive=True)]
+        was_there = process.status() != psutil.STATUS_ZOMBIE
+        process.kill()
+    except psutil.NoSuchProcess:
+        return False
+    until(lambda: not any(map(_runs, family)), deadline_s)
+    return was_there
+
+
+def _runs(process: psutil.Process) -> bool:
+    # A killed probe is dead until the next question to the hub's worker, which then reaps it.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    return False
 
 
 class Document:
@@ -183,6 +207,11 @@ class Asker:
         self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="asks", daemon=True)
         self._thread.start()
+
+    @property
+    def has_ended(self) -> bool:
+        """True when there is an answer, or will never be one."""
+        return not self._thread.is_alive()
 
     def end(self, deadline_s: float) -> None:
         """Wait for the end of the request."""

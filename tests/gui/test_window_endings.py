@@ -152,9 +152,10 @@ def test_engine_that_is_killed_leaves_figures_and_is_started_again(
         tile = desk.start("Demo", "demo")
         desk.until(lambda: figures(tile)["CPU"] != "\N{EN DASH}")
         before = family_of(desk.engine_pid())
-        shown = figures(tile)["Memory"]
         os.kill(desk.engine_pid(), signal.SIGKILL)
         desk.until(lambda: window.parts.mirror.link is LinkState.STALE)
+        shown = figures(tile)["Memory"]
+        assert shown != "\N{EN DASH}"
         stamp = window.parts.mirror.stale_since
         assert stamp is not None
         # A later try says another sentence; the figures are as old as before.
