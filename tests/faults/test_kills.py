@@ -25,9 +25,11 @@ from faults import figures
 from app import paths
 from app.engine.supervisor.runfile import ID_FLAG, RunFile
 
-GONE_S = 25.0
-"""A runner without its guard ends itself within 8 s; the rest is for a busy machine."""
+GONE_S = 45.0
+"""A runner without its guard ends itself within 8 s, and a suspended one is ended by the engine
+within 22; the rest is for a busy machine."""
 STATES_OF_REST = ("stopped", "failed")
+STATES_AFTER = (*STATES_OF_REST, "starting", "ready", "busy", "backing_off")
 LOGS = {"demo.log", "demo.log.1", "demo.log.2", "demo.log.3", "demo.log.crash"}
 
 
@@ -57,16 +59,18 @@ class Campaign:
     _url: str = ""
     _gateway: str = ""
 
-    def strike(self, victim: str) -> None:
-        """Bring the program into some state, kill one of its processes, and look what is left."""
+    def strike(self, victim: str, state: str = "") -> None:
+        """Bring the program into some state, kill one of its processes, and look what is left.
+
+        `state` is one of a server that chance hardly ever meets.
+        """
         if victim == "window" and not self._has_window:
             self.end()
         self._ensure(window=victim == "window")
-        self._give_orders()
-        if victim in ("guard", "server"):
-            until(lambda: self._server().get("pid") or self._server()["state"] in STATES_OF_REST)
-        time.sleep(self.chance.choice(self.pauses_s))
-        self._give_work()
+        if state:
+            self._reach(state)
+        else:
+            self._be_somewhere(victim)
         server = self._server()
         pid = self._pid_of(victim, server)
         if pid is None:
@@ -140,6 +144,31 @@ class Campaign:
             order = "start"
         call(self._url, "POST", f"/api/servers/demo/{order}")
 
+    def _be_somewhere(self, victim: str) -> None:
+        """Bring the server into a state by chance."""
+        self._give_orders()
+        if victim in ("guard", "server"):
+            until(lambda: self._server().get("pid") or self._server()["state"] in STATES_OF_REST)
+        time.sleep(self.chance.choice(self.pauses_s))
+        self._give_work()
+
+    def _reach(self, state: str) -> None:
+        """Bring a server at work into the state."""
+        restarts = "on crash" if state == "backing_off" else "off"
+        profile = {"name": "Demo", "model": "demo", "policy": {"auto_restart": restarts}}
+        assert call(self._url, "PUT", "/api/profiles/demo", profile).status == 200
+        call(self._url, "POST", "/api/servers/demo/start")
+        until(lambda: self._server()["state"] in ("ready", "busy"))
+        pid = self._server()["pid"]
+        if state == "backing_off":
+            os.kill(pid, signal.SIGKILL)
+        else:
+            # It neither works nor obeys, so that the state lasts.
+            os.kill(pid, signal.SIGSTOP)
+        if state == "stopping":
+            call(self._url, "POST", "/api/servers/demo/stop")
+        until(lambda: self._server()["state"] == state)
+
     def _give_work(self) -> None:
         if self._server().get("state") == "ready" and self.chance.random() < 0.6:
             threading.Thread(target=self._ask, name="asks", daemon=True).start()
@@ -206,7 +235,7 @@ class Campaign:
 
     def _server_is_told(self, victim: str) -> None:
         until(lambda: (self._server().get("state") or "stopped") != "stopping", GONE_S)
-        until(lambda: self._server().get("state") in (*STATES_OF_REST, "starting", "ready", "busy"))
+        until(lambda: self._server().get("state") in STATES_AFTER)
         server = self._server()
         if server["state"] == "failed":
             assert server["failure"]["message"]
@@ -288,14 +317,16 @@ def campaign(homes: Path, seed: int) -> Iterator[tuple[Campaign, Strangers]]:
         strangers.close()
 
 
-def play(homes: Path, seed: int, victims: list[str], **changes: Any) -> tuple[Campaign, Strangers]:
+def play(
+    homes: Path, seed: int, victims: list[str], rare: list[tuple[str, str]], **changes: Any
+) -> tuple[Campaign, Strangers]:
     with campaign(homes, seed) as (one, strangers):
         one.pauses_s = changes.get("pauses_s", one.pauses_s)
         one.chance.shuffle(victims)
         # Windows take the longest to come up: all of theirs in one row.
         victims.sort(key=lambda victim: victim == "window")
-        for victim in victims:
-            one.strike(victim)
+        for victim, state in [*rare, *((victim, "") for victim in victims)]:
+            one.strike(victim, state)
             strangers.plant()
             assert strangers.touched() == 0
     return one, strangers
@@ -320,16 +351,21 @@ def rows(one: Campaign) -> list[list[str]]:
 @pytest.mark.timeout(120)
 def test_bugfix_02_twenty_kills_at_random_leave_nothing(homes: Path) -> None:
     victims = ["engine"] * 4 + ["guard"] * 5 + ["server"] * 10 + ["window"]
-    one, strangers = play(homes, 11, victims, pauses_s=(0.0, 0.05, 0.3, 1.2))
-    assert len(one.blows) == 20
+    rare = [("engine", "backing_off"), ("server", "stopping")]
+    one, strangers = play(homes, 11, victims, rare, pauses_s=(0.0, 0.05, 0.3, 1.2))
+    assert len(one.blows) == 20 + len(rare)
+    assert {(blow.victim, blow.state) for blow in one.blows} >= set(rare)
     assert strangers.processes
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_two_hundred_kills_at_random_leave_nothing(homes: Path) -> None:
-    victims = ["engine"] * 60 + ["guard"] * 60 + ["server"] * 60 + ["window"] * 20
-    one, strangers = play(homes, 200, victims)
+    victims = ["engine"] * 51 + ["guard"] * 51 + ["server"] * 51 + ["window"] * 20
+    hung = [(v, s) for v in ("engine", "guard", "server") for s in ("stopping", "stalled")]
+    # While it backs off there is neither server nor guard.
+    rare = [("engine", "backing_off")] * 9 + hung * 3
+    one, strangers = play(homes, 200, victims, rare)
     assert len(one.blows) == 200
     heads = [
         "killed", "times", "states of the server", "all gone after (median)", "(longest)",
