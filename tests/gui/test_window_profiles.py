@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QLineEdit
-from window_kit import START_S, TINY, Desk, open_window, wait_until
+from pytestqt.qtbot import QtBot
+from window_kit import START_S, TINY, Desk, furnish, open_window, wait_until
 
 from app.gui.dialogs.import_sheet import ImportSheet
 from app.gui.dialogs.profile_form import ProfileForm
@@ -43,7 +44,7 @@ def test_delete_asks_nothing_and_undo_brings_the_file_back(desk: Desk) -> None:
     notice = desk.window.parts.notice
     desk.until(lambda: notice.text == "Deleted Coding")
     assert not file.exists()
-    assert "coding" not in desk.mirror.profiles
+    desk.until(lambda: "coding" not in desk.mirror.profiles)
     desk.click(notice, "Undo")
     desk.until(lambda: "coding" in desk.mirror.profiles)
     assert file.read_text() == TEXT
@@ -180,6 +181,25 @@ def test_hand_edit_while_the_editor_is_open_blames_no_name_and_loses_no_input(
         assert desk.dialog(ProfileForm).draft().options == {"temp": 0.9}
         desk.dialog(ProfileForm).reject()
     drop(desk, "coding")
+
+
+def test_quit_asks_about_input_and_an_end_from_outside_does_not(
+    home: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    furnish(home)
+    answers = [""]
+    monkeypatch.setattr(Question, "choose", lambda *_, **__: answers.pop())
+    with open_window() as window:
+        own = Desk(window, home, qtbot)
+        own.until_live()
+        own.keys("Ctrl+N")
+        own.until(lambda: own.has_dialog(ProfileForm))
+        form = own.dialog(ProfileForm)
+        form.name_field.setText("Half a name")
+        window.request_quit()
+        assert answers == []
+        assert form.isVisible()
+        # The end of this block is one from outside: a question more would find no answer.
 
 
 def test_editor_with_input_asks_before_it_closes(

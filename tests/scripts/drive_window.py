@@ -383,7 +383,11 @@ def show_dialogs(app: App) -> None:
     app.keys("Down", "Return", "Return")
     time.sleep(0.8)
     app.picture("new-profile-name-taken")
+    # It asks about the input, which is discarded.
     app.keys("Escape")
+    time.sleep(0.6)
+    app.picture("new-profile-discard")
+    app.keys("Return")
     app.wait_gone("^New profile$")
     app.keys("ctrl+comma")
     app.wait_window("^General$")

@@ -119,6 +119,8 @@ class Parts(QObject):
 
     def may_quit(self) -> bool:
         """Return True when nothing speaks against it or the user agrees."""
+        if self.profiles.form is not None and not self.profiles.form.may_close():
+            return False
         running = self.session.servers_at_stake()
         if not running or not self.preferences.value("confirm_quit"):
             return True

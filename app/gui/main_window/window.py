@@ -121,7 +121,9 @@ class MainWindow(QMainWindow):
         self._memory.set_value("appearance", theme().mode)
         # A window that is hidden leaves its dialogs on the screen.
         for dialog in self.findChildren(QDialog):
-            dialog.close()
+            if dialog.isVisible():
+                # No close: that would ask about unsaved input, and nobody may be there to answer.
+                dialog.done(QDialog.DialogCode.Rejected)
         self.hide()
         if self.system is not None:
             self.system.end()
