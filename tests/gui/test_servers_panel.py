@@ -96,6 +96,17 @@ def test_picker_enter_with_an_open_list_chooses_the_first_match_and_starts_nothi
     assert panel.last_profile_id == "coding"
 
 
+def test_picker_search_finds_the_same_after_another_profile_was_used(qtbot: QtBot) -> None:
+    panel = panel_of(qtbot, Engine())
+    profiles = panel.header.picker.profiles
+    for used in ("chat", "coding", "chat"):
+        type_into_picker(qtbot, panel, "coder")
+        press(qtbot, panel, Qt.Key.Key_Down)
+        press(qtbot, panel, Qt.Key.Key_Return)
+        assert panel.last_profile_id == "coding"
+        profiles.put_first(used)
+
+
 def test_picker_shows_the_beginning_of_a_long_name_once_it_is_left(qtbot: QtBot) -> None:
     panel = panel_of(qtbot, Engine())
     type_into_picker(qtbot, panel, "fast")

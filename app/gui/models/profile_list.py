@@ -106,9 +106,10 @@ class ProfileList(QAbstractListModel):
             self.beginMoveRows(QModelIndex(), old, old, QModelIndex(), row)
             self._rows.insert(row, self._rows.pop(old))
             self.endMoveRows()
-        if self._rows[row] != profile:
+        if old != row or self._rows[row] != profile:
             self._rows[row] = profile
             index = self.index(row)
+            # After a move, too: QCompleter keeps what it found by row, and hears of no move.
             self.dataChanged.emit(index, index)
 
     @guarded(0)
