@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from form_kit import MODELS, RUNTIME
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QDialog, QMainWindow
+from PySide6.QtWidgets import QDialog, QLabel, QMainWindow
 from pytestqt.qtbot import QtBot
 
 from app.gui.dialogs.import_sheet import ImportSheet
@@ -59,7 +59,7 @@ class Answer:
 class Line:
     """Stands for the crew and the door: every question waits until the test answers it."""
 
-    connection = None
+    connection: Connection | None = None
 
     def __init__(self) -> None:
         self.open: list[Answer] = []
@@ -160,12 +160,33 @@ def test_profile_refused_after_its_form_was_closed_is_told_in_the_window(
     assert scene.told == ["The profile changed meanwhile."]
 
 
+def settings_of(scene: Scene, tmp_path: Path) -> SettingsActions:
+    memory = Memory(tmp_path / "memory.json")
+    connecting = ConnectActions(scene.session, memory, scene.window)
+    return SettingsActions(scene.session, Preferences(), connecting, scene.window)
+
+
+def test_key_that_was_seen_before_it_was_forgotten_is_not_shown_as_stored(
+    scene: Scene, tmp_path: Path
+) -> None:
+    scene.line.connection = Connection("http://192.0.2.1:8798", None, INFO, owned=None)
+    actions = settings_of(scene, tmp_path)
+    actions.open()
+    assert actions.dialog is not None
+    actions.dialog.show_page("Network & keys")
+    early = scene.line.take("stored-key")
+    actions.dialog.key_forgotten.emit()
+    scene.line.take("forget-key").succeed(None)
+    scene.line.take("stored-key").succeed(False)
+    early.succeed(True)
+    labels = [label.text() for label in actions.dialog.findChildren(QLabel) if label.isVisible()]
+    assert "Not stored" in labels
+
+
 def test_new_key_is_shown_although_settings_were_closed_meanwhile(
     scene: Scene, tmp_path: Path
 ) -> None:
-    memory = Memory(tmp_path / "memory.json")
-    connecting = ConnectActions(scene.session, memory, scene.window)
-    actions = SettingsActions(scene.session, Preferences(), connecting, scene.window)
+    actions = settings_of(scene, tmp_path)
     actions.open()
     assert actions.dialog is not None
     actions.dialog.named_keys.create_requested.emit("laptop")

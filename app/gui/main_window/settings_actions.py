@@ -46,6 +46,8 @@ class SettingsActions(QObject):
         preferences.refused.connect(self._on_refused)
         self._window = window
         self.dialog: SettingsDialog | None = None
+        self._looks = 0
+        """How often was looked for a stored key; only the last look counts."""
         self._engine_states: list[SettingState] = []
         self.login = LoginSwitches(session, window)
         self.login.changed.connect(self._refresh)
@@ -95,10 +97,7 @@ class SettingsActions(QObject):
         if current.owned is not None:
             self.dialog.show_app_key("", is_stored=False)
         else:
-            url = current.url
-            self._session.crew.run(
-                "stored-key", lambda: connection.has_stored_key(url), self._on_key_known
-            )
+            self._look_for_key(current.url)
 
     def set_appearance(self, mode: str) -> None:
         """Use and remember `system`, `light` or `dark`."""
@@ -230,7 +229,18 @@ class SettingsActions(QObject):
         else:
             self.failed.emit(error)
 
-    def _on_key_known(self, is_stored: bool) -> None:
+    def _look_for_key(self, url: str) -> None:
+        self._looks += 1
+        number = self._looks
+
+        def show(is_stored: bool) -> None:
+            # What was seen before it was forgotten, or at another engine, may come late.
+            if number == self._looks:
+                self._on_key_known(is_stored=is_stored)
+
+        self._session.crew.run("stored-key", lambda: connection.has_stored_key(url), show)
+
+    def _on_key_known(self, *, is_stored: bool) -> None:
         current = self._session.connection
         if self.dialog is not None and current is not None and current.owned is None:
             self.dialog.show_app_key(current.info.machine.name, is_stored=is_stored)
@@ -244,9 +254,7 @@ class SettingsActions(QObject):
             return
         url = current.url
         self._session.crew.run(
-            "forget-key",
-            lambda: connection.forget_key(url),
-            lambda _: self._on_key_known(is_stored=False),
+            "forget-key", lambda: connection.forget_key(url), lambda _: self._look_for_key(url)
         )
 
     def _on_closed(self, _result: int) -> None:
