@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.gui.main_window import link_words
 from app.gui.main_window.kept_engine import KeptEngine
 from app.gui.mirror import LinkState, Mirror, Trouble
 from app.gui.workers.connection import (
     Connection,
-    EngineSilent,
     KeyWanted,
     OwnedEngine,
     Quest,
@@ -148,8 +148,10 @@ class Session(QObject):
 
         def fail(error: AppError) -> None:
             if self._switch == wish:
+                # Stay where we are and say why.
                 self._switch = None
-                self._on_switch_failed(error)
+                if not self._is_ending:
+                    (self.key_wanted if isinstance(error, KeyWanted) else self.failed).emit(error)
 
         self.crew.run("connect", lambda: connect(url, key, left), adopt, fail)
 
@@ -312,36 +314,15 @@ class Session(QObject):
             self.mirror.set_link(LinkState.CONNECTING, sentence)
 
     def _on_long(self) -> None:
-        text, trouble = self.tr("The engine takes long to start."), Trouble.NONE
-        detail = self.tr("The window goes on as soon as it is there.")
-        if self.url is not None:
-            text = self.tr("The engine takes long to answer.")
-        elif self._waits_for_other:
-            text, trouble = self.tr("The engine does not answer."), Trouble.SILENT
-            detail = self.tr("It runs on this computer, but it is busy or hangs.")
-        self.mirror.set_link(LinkState.CONNECTING, text, detail=detail, trouble=trouble)
+        said = link_words.long(is_here=self.url is None, waits=self._waits_for_other)
+        self._tell_link(LinkState.CONNECTING, said)
 
     def _on_lost(self, error: AppError) -> None:
         if self._is_ending:
             return
-        text, trouble = error.message, Trouble.NONE
         owned = self.connection.owned if self.connection is not None else None
-        if owned is not None and not owned.is_alive():
-            text, trouble = self._end_of(owned), Trouble.ENDED
-        elif self.url is None and isinstance(error, EngineSilent):
-            text, trouble = self.tr("The engine does not answer."), Trouble.SILENT
-        elif self.url is None:
-            text = self.tr("The connection to the engine is lost.")
-        self.mirror.set_link(LinkState.STALE, text, time.time(), trouble=trouble)
-
-    def _end_of(self, owned: OwnedEngine) -> str:
-        match owned.process.returncode:
-            case 0 | -15:
-                return self.tr("The engine has ended.")
-            case -9:
-                return self.tr("The engine was killed.")
-            case _:
-                return self.tr("The engine crashed.")
+        status = None if owned is None or owned.is_alive() else owned.process.returncode
+        self._tell_link(LinkState.STALE, link_words.lost(error, status, is_here=self.url is None))
 
     def _on_connect_failed(self, error: AppError) -> None:
         if self._is_ending:
@@ -352,22 +333,11 @@ class Session(QObject):
         elif error.status == 401 and self.connection is not None:
             self._on_connect_failed(KeyWanted(self.connection.url, was_wrong=True))
         else:
-            text, detail, trouble = error.message, error.hint, Trouble.NONE
-            if self.url is None and error.code is ErrorCode.ENGINE_VERSION:
-                trouble = Trouble.OTHER_VERSION
-                text, detail = self.tr("The engine here is of another version."), text
-            elif self.url is None and isinstance(error, EngineSilent):
-                trouble = Trouble.SILENT
-            self.mirror.set_link(LinkState.STALE, text, time.time(), detail=detail, trouble=trouble)
+            self._tell_link(LinkState.STALE, link_words.failed(error, is_here=self.url is None))
 
-    def _on_switch_failed(self, error: AppError) -> None:
-        """Stay where we are and say why."""
-        if self._is_ending:
-            return
-        if isinstance(error, KeyWanted):
-            self.key_wanted.emit(error)
-        else:
-            self.failed.emit(error)
+    def _tell_link(self, state: LinkState, said: link_words.Said) -> None:
+        since = time.time() if state is LinkState.STALE else None
+        self.mirror.set_link(state, said.text, since, detail=said.detail, trouble=said.trouble)
 
     def _keep_or_leave(self) -> None:
         """Stop showing this engine; an own one that lives goes on in the background."""

@@ -192,15 +192,13 @@ class ModelsPanel(QWidget):
 
     def _on_downloads_changed(self) -> None:
         hidden = frozenset(self._mirror.downloads)
-        if hidden == self._filter.hidden:
-            # Only its progress: that is the strip's, and comes twice a second for each download.
-            self._anchor.release()
-            return
-        self._pending.end(hidden)
-        if self._wanted in hidden:
-            # The keyboard goes on from the next row.
-            self._wanted = None
-        self._filter_with(partial(self._filter.set_hidden, hidden))
+        # Else only its progress: that is the strip's, and comes twice a second for each download.
+        if hidden != self._filter.hidden:
+            self._pending.end(hidden)
+            if self._wanted in hidden:
+                # The keyboard goes on from the next row.
+                self._wanted = None
+            self._filter_with(partial(self._filter.set_hidden, hidden))
         self._anchor.release()
 
     def _update_activity(self) -> None:
