@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from app import paths
-from app.wire.errors import AppError
+from app.wire.precedence import resolve
 from app.wire.reading import read_toml
 from app.wire.settings import (
     BY_NAME,
@@ -14,7 +14,6 @@ from app.wire.settings import (
     SettingKind,
     SettingState,
     SettingValue,
-    parse_setting,
 )
 
 _FILES = {Scope.ENGINE: "settings.toml", Scope.APP: "app.toml"}
@@ -25,7 +24,10 @@ def stored_settings() -> Iterator[SettingState]:
     documents = {scope: _read(name) for scope, name in _FILES.items()}
     for setting in SETTINGS:
         if setting.scope in documents:
-            yield _resolve(setting, documents[setting.scope])
+            has_token = paths.hub_token().is_file()
+            # What does not work is told by the checks.
+            document = documents[setting.scope]
+            yield resolve(setting, os.environ, document, str, has_secret=has_token)
 
 
 def setting_lines(states: Iterable[SettingState]) -> str:
@@ -43,21 +45,6 @@ def _read(name: str) -> Mapping[str, object]:
     except (OSError, ValueError):
         # The checks say so.
         return {}
-
-
-def _resolve(setting: Setting, document: Mapping[str, object]) -> SettingState:
-    variable = os.environ.get(setting.env) or os.environ.get(setting.env.lower())
-    if setting.kind is SettingKind.SECRET:
-        is_there = bool(variable) or paths.hub_token().is_file()
-        source = "environment" if variable else "file" if is_there else "default"
-        return SettingState(setting.name, is_there, source)
-    for value, source in ((variable, "environment"), (document.get(setting.name), "file")):
-        if value is not None:
-            try:
-                return SettingState(setting.name, parse_setting(setting, value), source)
-            except AppError:
-                continue
-    return SettingState(setting.name, setting.default, "default")
 
 
 def _in_words(setting: Setting, value: SettingValue) -> str:

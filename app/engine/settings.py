@@ -7,6 +7,7 @@ import msgspec
 
 from app import files, paths
 from app.wire.errors import AppError, ErrorCode
+from app.wire.precedence import resolve
 from app.wire.reading import read_toml
 from app.wire.settings import (
     BY_NAME,
@@ -97,28 +98,15 @@ class EngineSettings:
     def _resolve(self) -> list[SettingState]:
         self.problems, self.is_damaged = [], False
         document = self._read()
-        return [self._resolve_one(setting.name, document) for setting in _OWN]
-
-    def _resolve_one(self, name: str, document: Mapping[str, object]) -> SettingState:
-        setting = BY_NAME[name]
-        if name in self._flags:
-            return SettingState(name, parse_setting(setting, self._flags[name]), "flag")
-        # Proxies are often written in small letters.
-        given = self._environment
-        variable = given.get(setting.env, given.get(setting.env.lower()))
-        if setting.kind is SettingKind.SECRET:
-            is_there = bool(variable) or paths.hub_token().is_file()
-            source = "environment" if variable else "file" if is_there else "default"
-            return SettingState(name, is_there, source)
-        candidates = ((variable, "environment"), (document.get(name), "file"))
-        for value, source in candidates:
-            if value is None:
-                continue
-            try:
-                return SettingState(name, parse_setting(setting, value), source)
-            except AppError as error:
-                self.problems.append(f"{error.message} The {source} is ignored here.")
-        return SettingState(name, setting.default, "default")
+        has_token = paths.hub_token().is_file()
+        return [
+            SettingState(one.name, parse_setting(one, self._flags[one.name]), "flag")
+            if one.name in self._flags
+            else resolve(
+                one, self._environment, document, self.problems.append, has_secret=has_token
+            )
+            for one in _OWN
+        ]
 
     def _read(self) -> dict[str, object]:
         try:

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from app import files, paths
 from app.gui.saver import Outcome, Saver
 from app.wire.errors import AppError, ErrorCode
+from app.wire.precedence import resolve
 from app.wire.reading import read_toml
 from app.wire.settings import BY_NAME, SETTINGS, Scope, SettingState, SettingValue, parse_setting
 
@@ -28,7 +29,9 @@ class Preferences(QObject):
         self._path: Path = paths.home() / "app.toml"
         document = self._read()
         self._states = {
-            s.name: _resolve(s.name, document) for s in SETTINGS if s.scope is Scope.APP
+            s.name: resolve(s, os.environ, document, _log.warning)
+            for s in SETTINGS
+            if s.scope is Scope.APP
         }
         self._saved: dict[str, SettingState] = {}
         """What is on the disk of the settings whose change is on its way there."""
@@ -72,17 +75,3 @@ class Preferences(QObject):
         except (OSError, ValueError) as error:
             _log.warning("%s cannot be read (%s); defaults are used", self._path, error)
             return {}
-
-
-def _resolve(name: str, document: dict[str, object]) -> SettingState:
-    setting = BY_NAME[name]
-    for value, source in (
-        (os.environ.get(setting.env), "environment"),
-        (document.get(name), "file"),
-    ):
-        if value is not None:
-            try:
-                return SettingState(name, parse_setting(setting, value), source)
-            except AppError as error:
-                _log.warning("%s The %s is ignored here.", error.message, source)
-    return SettingState(name, setting.default, "default")
