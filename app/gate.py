@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import ipaddress
 import logging
 import re
 import socket
@@ -212,17 +211,17 @@ def _is_own_host(value: str, extra: frozenset[str]) -> bool:
     if match is None:
         return False
     if match["v6"] is not None:
-        return _is_address(match["v6"], ipaddress.IPv6Address)
+        return _is_address(match["v6"], socket.AF_INET6)
     name = match["name"].lower()
     if name == "localhost" or name.endswith(".localhost") or name in extra:
         return True
-    return _is_address(name, ipaddress.IPv4Address) or name in _machine_names()
+    return _is_address(name, socket.AF_INET) or name in _machine_names()
 
 
-def _is_address(text: str, kind: type[ipaddress.IPv4Address] | type[ipaddress.IPv6Address]) -> bool:
+def _is_address(text: str, family: int) -> bool:
     try:
-        kind(text)
-    except ValueError:
+        socket.inet_pton(family, text)
+    except OSError:
         return False
     return True
 

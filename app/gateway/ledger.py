@@ -164,7 +164,7 @@ class Ledger:
             time.time(), caller.address, server_id, profile, model, RequestState.QUEUED,
             id=self._last_id, is_stream=is_stream, key=caller.key,
         )  # fmt: skip
-        server = self._servers.setdefault(server_id, _Server())
+        server = self._server(server_id)
         meter = self._open[record.id] = Meter(record, server, self._clock, self._close)
         return meter
 
@@ -174,7 +174,7 @@ class Ledger:
         A stranger, who was not let in, gets into the log once a minute for each kind.
         """
         if is_stranger and not self._is_news(caller.address, kind):
-            self._servers.setdefault("", _Server()).errors[kind] += 1
+            self._server("").errors[kind] += 1
             self._count(caller, RequestState.REFUSED)
             return
         meter = self.begin(caller, server_id="", profile="", model="")
@@ -234,6 +234,12 @@ class Ledger:
             if server_id in (None, record.server) and (before is None or record.id < before)
         ]
         return sorted(found, key=lambda record: record.id, reverse=True)[:count]
+
+    def _server(self, server_id: str) -> _Server:
+        server = self._servers.get(server_id)
+        if server is None:
+            server = self._servers[server_id] = _Server()
+        return server
 
     def _close(self, meter: Meter) -> None:
         record = meter.record()

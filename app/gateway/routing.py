@@ -94,9 +94,12 @@ def choose(directory: Directory, wanted: str | None) -> Upstream | Served:
     """
     ready = directory.ready()
     if wanted is not None:
+        for upstream in ready:
+            if upstream.profile_name == wanted:
+                return upstream
+        # All profiles are looked at only where no server has the name itself.
         startable = [s for s in directory.known() if s.starts_on_request and not s.ready]
         named: Iterator[Upstream | Served] = chain(
-            (upstream for upstream in ready if upstream.profile_name == wanted),
             (served for served in startable if served.name == wanted),
             (upstream for upstream in ready if upstream.model == wanted),
             (served for served in startable if served.model == wanted),

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from http import HTTPStatus
 
 from app.gate import Refusal
@@ -20,6 +21,7 @@ _EVENTS = (
     # A user's own nginx in front must not hold tokens back.
     ("X-Accel-Buffering", "no"),
 )
+_CHUNKED_EVENTS = (*_EVENTS, ("Transfer-Encoding", "chunked"))
 
 
 class AnswerWriter:
@@ -80,8 +82,8 @@ class AnswerWriter:
             return
         self.has_events = True
         self.written_at = time.monotonic()
-        framing = (("Transfer-Encoding", "chunked"),) if self._is_chunked else ()
-        self._unsent = self._head(200, (*_EVENTS, *framing))
+        events = _CHUNKED_EVENTS if self._is_chunked else _EVENTS
+        self._unsent = _event_head((*events, *self._headers), self.keeps_alive)
 
     def flush(self) -> None:
         """Send a head that still waits for its first event."""
@@ -122,18 +124,26 @@ class AnswerWriter:
         self.send_error(error)
 
     def _send(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
-        head = self._head(status, (*headers, ("Content-Length", str(len(body)))))
+        length = ("Content-Length", str(len(body)))
+        head = _head(status, (*headers, length, *self._headers), self.keeps_alive)
         self._transport.write(head if self._is_head else head + body)
         self._on_end(self.keeps_alive)
-
-    def _head(self, status: int, headers: Iterable[tuple[str, str]]) -> bytes:
-        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
-        lines += [f"{name}: {value}" for name, value in (*headers, *self._headers)]
-        if not self.keeps_alive:
-            lines.append("Connection: close")
-        return "\r\n".join([*lines, "", ""]).encode("ascii")
 
     def _note(self, error: RequestError) -> None:
         self.error = error
         if error.code is ErrorCode.UPSTREAM_FAILED:
             log.warning("%s", error.message)
+
+
+def _head(status: int, headers: Iterable[tuple[str, str]], keeps_alive: bool) -> bytes:
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    if not keeps_alive:
+        lines.append("Connection: close")
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+@lru_cache(maxsize=64)
+def _event_head(headers: tuple[tuple[str, str], ...], keeps_alive: bool) -> bytes:
+    """Return the head of every event stream, which differs by its kind of client only."""
+    return _head(200, headers, keeps_alive)
