@@ -1,5 +1,6 @@
 """The surroundings of every test: no screen, no network, no real home, and nothing left behind."""
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import leaks
 import pytest
+import uvloop
 from hub import StandInHub
 
 # Before the first QApplication and the first import of MLX or keyring: they read these once.
@@ -30,6 +32,8 @@ hypothesis.settings.register_profile(
     "machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("machine")
+# What runs in the engine's loop is tested in that loop.
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 
 @pytest.fixture(scope="session")

@@ -166,8 +166,9 @@ def _descriptors() -> int:
     return len(os.listdir(folder))  # noqa: PTH208 - a folder of open files changes as it is read
 
 
-def _timers(loop: Any) -> int:
-    return sum(not handle.cancelled() for handle in loop._scheduled)
+def _timers() -> int:
+    handles = [one for one in gc.get_objects() if type(one).__name__ == "TimerHandle"]
+    return sum(not handle.cancelled() for handle in handles)
 
 
 def _objects() -> Counter[str]:
@@ -195,10 +196,9 @@ async def soak(total: int, seed: int) -> None:
         await warm.client()
         ledger = h.gateway.ledger
         await until(lambda: not ledger.open_requests("coding") and not h.gateway._connections)
-        loop = asyncio.get_running_loop()
         # Tests before this one may have left some to a traceback.
         objects = _objects()
-        before = (len(asyncio.all_tasks()), _descriptors(), _timers(loop))
+        before = (len(asyncio.all_tasks()), _descriptors(), _timers())
         crowd = Crowd(h, total, seed + 1)
         crowd.ends += warm.ends
         h.server.script = crowd.serve
@@ -207,7 +207,7 @@ async def soak(total: int, seed: int) -> None:
         await until(lambda: not ledger.open_requests("coding") and not h.gateway._connections)
         await until(lambda: len(asyncio.all_tasks()) <= before[0])
         await until(lambda: _descriptors() <= before[1])
-        await until(lambda: _timers(loop) <= before[2])
+        await until(lambda: _timers() <= before[2])
         assert _objects() <= objects
         check_counts(ledger.ends()["coding"], crowd.ends)
         assert Counter(record.state for record in records) == +Counter(ledger.ends()["coding"])

@@ -15,16 +15,17 @@ _FOLDER = ROOT / ".build" / "throwaway"
 _DEADLINE_S = 900.0
 
 
-def python_programs(name: str, *pins: str, python: str = ">=3.11,<3.13") -> Path:
-    """Return the `bin` of a Python environment with these packages. Raises CalledProcessError.
+# What all that is pinned today runs on.
+_PYTHON = ">=3.11,<3.13"
 
-    `python` is its version or path; the default is what all that is pinned today runs on.
-    """
+
+def python_programs(name: str, *pins: str) -> Path:
+    """Return the `bin` of a Python environment with these packages. Raises CalledProcessError."""
     folder = _FOLDER / name
     if _is_made(folder, pins):
         return folder / "bin"
     uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
-    _run(uv, "venv", "--no-project", "--clear", "--python", python, str(folder))
+    _run(uv, "venv", "--no-project", "--clear", "--python", _PYTHON, str(folder))
     # Wheels only: the build script of a package would run with the rights of whoever tests.
     wheels = ("pip", "install", "--only-binary", ":all:", "--python", str(folder))
     _run(uv, *wheels, *pins)

@@ -17,7 +17,7 @@ from app.wire.settings import SettingState
 
 _LIBRARIES = (
     "mlx", "mlx-metal", "mlx-lm", "transformers", "huggingface_hub", "PySide6-Essentials",
-    "starlette", "uvicorn", "psutil",
+    "starlette", "uvicorn", "uvloop", "psutil",
 )  # fmt: skip
 _LOGS = (
     "engine.log", "app.log", "crash.log", "engine-crash.log", "hub.log", "downloads.log",

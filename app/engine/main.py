@@ -15,6 +15,7 @@ from collections.abc import Generator
 from typing import TextIO
 
 import msgspec
+import uvloop
 
 from app import environment, files, logs, paths
 from app.ending import Cause, Ending
@@ -59,7 +60,7 @@ def main(argv: list[str]) -> int:
             settings.export()
             logging.getLogger().setLevel(settings.text("log_level").upper())
             with _noted() as last_end, _stack_of_a_crash():
-                return asyncio.run(_run(options, settings, last_end))
+                return uvloop.run(_run(options, settings, last_end))
     except KeyboardInterrupt:
         return _INTERRUPTED
     except AppError as error:

@@ -108,15 +108,33 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """Take what the server sent."""
-        if self._events is not None:
-            self._feed_events(self._events, data)
+        stream = self._events
+        if stream is None:
+            self._feed_begin(data)
             return
+        # Nothing is called here that need not be: it runs for every token.
+        try:
+            events = stream.feed(data)
+            if not self._has_token:
+                self._await_token(data)
+            if stream.is_done:
+                self._end_events(events)
+            elif events:
+                self._client.send_events(events)
+        except EventTooLargeError:
+            self._fail("sent an event that does not end")
+        except UnreadableEventError:
+            self._fail("sent an event that cannot be read")
+
+    def _feed_begin(self, data: bytes) -> None:
+        """Take what comes before the events, or of an answer that is none."""
         self._buffer += data
         if not self._has_head and not self._take_head():
             return
         if self._events is not None:
-            self._feed_events(self._events, bytes(self._buffer))
+            events = bytes(self._buffer)
             self._buffer.clear()
+            self.feed(events)
             if not self.is_over:
                 self._client.flush()
         elif self._length is not None and len(self._buffer) >= self._length:
@@ -170,20 +188,6 @@ class Answer:
             if self._meter is not None:
                 self._meter.taken()
         return True
-
-    def _feed_events(self, stream: EventStream, data: bytes) -> None:
-        try:
-            events = stream.feed(data)
-            if not self._has_token:
-                self._await_token(data)
-            if stream.is_done:
-                self._end_events(events)
-            elif events:
-                self._client.send_events(events)
-        except EventTooLargeError:
-            self._fail("sent an event that does not end")
-        except UnreadableEventError:
-            self._fail("sent an event that cannot be read")
 
     def _await_token(self, data: bytes) -> None:
         # What comes before the first token are comments on the progress with the prompt.

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 
 from app.gateway.answer import Answer, ClientSide
 from app.gateway.completion import Completion, Pieces, upstream_request
@@ -21,6 +20,8 @@ from app.wire.requests import ErrorKind, RequestState
 
 log = logging.getLogger("gateway")
 
+# In the time after which a silent stream is pinged.
+_LOOKS = 4
 _REFUSALS = (ErrorCode.BAD_REQUEST, ErrorCode.TOO_MANY_REQUESTS)
 
 
@@ -44,6 +45,7 @@ class Relay:
         self._exchange: Exchange | None = None
         self._starting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._silent_looks = 0
         self._is_paused = False
         name = target.name if isinstance(target, Served) else target.profile_name
         is_full = shared.ledger.open_requests(target.profile_id) >= shared.requests_per_server()
@@ -138,7 +140,7 @@ class Relay:
             # Nothing comes of such an answer before its end.
             self._meter.taken()
         if completion.is_stream:
-            self._arm(self._shared.limits.ping_s)
+            self._arm()
 
     async def _start(self, served: Served) -> None:
         try:
@@ -164,18 +166,23 @@ class Relay:
         finally:
             work.cancel()
 
-    def _ping(self) -> None:
-        ping_s = self._shared.limits.ping_s
+    def _look(self) -> None:
+        """Ping a client whose stream is silent; the clock is not asked at every event."""
         writer = self._writer
-        silent_s = time.monotonic() - writer.written_at
-        # The events of a writer are complete, so this never falls into one.
-        if writer.has_events and not self._is_paused and silent_s >= ping_s:
-            writer.send_events(b": ping\n\n")
-            silent_s = 0.0
-        self._arm(max(ping_s - silent_s, ping_s / 100) if writer.has_events else ping_s)
+        if not writer.has_events or self._is_paused or not writer.is_silent:
+            self._silent_looks = 0
+        else:
+            self._silent_looks += 1
+            if self._silent_looks == _LOOKS:
+                # The events of a writer are complete, so this never falls into one.
+                writer.send_events(b": ping\n\n")
+                self._silent_looks = 0
+        writer.is_silent = True
+        self._arm()
 
-    def _arm(self, delay_s: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(delay_s, self._ping)
+    def _arm(self) -> None:
+        delay_s = self._shared.limits.ping_s / _LOOKS
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._look)
 
     def _disarm(self) -> None:
         if self._timer is not None:

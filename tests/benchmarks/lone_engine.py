@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import synthetic
+import uvloop
 
 from app.engine.engine import Engine, EngineOptions
 from app.engine.settings import EngineSettings
@@ -52,4 +53,4 @@ async def main(servers: int, events: int, per_second: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*(int(word) for word in sys.argv[1:])))
+    uvloop.run(main(*(int(word) for word in sys.argv[1:])))

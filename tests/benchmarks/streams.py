@@ -5,11 +5,14 @@ import random
 import re
 import socket
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from gateway_kit import BEARER, MESSAGES, post
 from measure import DEADLINE_S
 
+_T = TypeVar("_T")
 _SENT = re.compile(rb"sent (\d+);")
 
 
@@ -30,6 +33,12 @@ def ask(chunks: int, per_second: int) -> bytes:
     """Return the request for a stream of our upstream; see stream_ends.py."""
     text = {**MESSAGES[0], "content": f"{chunks} chunks at {per_second}"}
     return post({"model": "coding", "messages": [text], "stream": True}, BEARER)
+
+
+def hear(clients: Coroutine[Any, Any, _T]) -> _T:
+    """Run clients in Python's own loop, whichever the tests use."""
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        return runner.run(clients)
 
 
 async def listen(port: int, request: bytes, heard: Heard) -> None:

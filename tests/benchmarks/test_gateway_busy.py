@@ -18,7 +18,7 @@ from faults import figures
 from measure import DRIVERS, Figure, machine, middle, quantile, report
 from model_kit import make_hub_repo, model_files
 from quiet import Rounds, told
-from streams import Heard, ask, side_by_side
+from streams import Heard, ask, hear, side_by_side
 from test_engine_cost import program
 
 pytestmark = pytest.mark.benchmark
@@ -58,7 +58,7 @@ async def listen(gateway: int, direct: int) -> list[Heard]:
 def observe(engine: "subprocess.Popen[str]", word: str, ports: tuple[int, int]) -> Seen:
     engine.stdin.write(f"{word}\n")
     engine.stdin.flush()
-    relayed, direct = asyncio.run(listen(*ports))
+    relayed, direct = hear(listen(*ports))
     found = json.loads(engine.stdout.readline())
     assert relayed.errors == direct.errors == 0
     assert word == "rest" or found["scans"]

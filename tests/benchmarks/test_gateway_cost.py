@@ -10,6 +10,7 @@ import psutil
 import pytest
 from gateway_kit import BEARER, STREAM, post
 from measure import DRIVERS, Figure, middle, quantile, report
+from streams import hear
 from test_engine_cost import program
 
 pytestmark = pytest.mark.benchmark
@@ -72,7 +73,7 @@ def test_gateway_against_direct_streams(home: Path) -> None:
             for _ in range(ROUNDS):
                 for kind, target in ports.items():
                     before = _cpu(gateway.pid)
-                    first, delays = asyncio.run(_load(target))
+                    first, delays = hear(_load(target))
                     used += _cpu(gateway.pid) - before
                     found[kind][0].extend(first)
                     found[kind][1].extend(delays)

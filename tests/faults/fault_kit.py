@@ -145,6 +145,9 @@ async def world(
     """Run a supervisor; afterwards no process, port, run file or open file of it may be left."""
     # Before the count: the first thread and the loop's own pipes stay open.
     await asyncio.to_thread(int)
+    # The loop keeps what it opens for its first child.
+    pipe = asyncio.subprocess.PIPE
+    await (await asyncio.create_subprocess_exec("true", stdin=pipe, stdout=pipe)).communicate()
     files_before = open_files()
     folder = make_folder(paths.home() / "model", model_files())
     info = EngineInfo(
