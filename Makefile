@@ -62,7 +62,7 @@ bench: ## Run the measurements
 
 soak: ## Run the long tests
 	$(BOOTSTRAP)
-	@$(PYTEST) -m soak $(ARGS)
+	@$(PYTEST) -o faulthandler_timeout=0 -m soak $(ARGS)
 
 fuzz: ## Fuzz every parser much longer than `make test` does
 	$(BOOTSTRAP)

@@ -155,6 +155,34 @@ def test_tokens_of_a_request_equal_its_usage(runner: Runner, fields: dict[str, o
     assert after.completion_tokens - before.completion_tokens == usage["completion_tokens"]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"temperature": 1, "top_k": 10**9},
+        {"temperature": 1, "top_k": True},
+        {"logit_bias": {"99999999": 5, "-1": 5, "97": -100}},
+        {"repetition_penalty": 1.1, "repetition_context_size": 10**30},
+        {"frequency_penalty": 1, "frequency_context_size": 10**30},
+        {"presence_penalty": 1, "presence_context_size": 10**30, "seed": 7},
+    ],
+    ids=lambda fields: next(reversed(fields)),
+)
+def test_values_beyond_the_model_do_not_end_the_server(
+    runner: Runner, fields: dict[str, object]
+) -> None:
+    answer = runner.ask(**fields)
+    assert answer.status == 200, answer.body
+    assert runner.ask().status == 200
+
+
+def test_bias_of_a_token_has_its_effect_beside_one_that_the_model_does_not_know(
+    runner: Runner,
+) -> None:
+    # "a" in the demo model.
+    answer = runner.ask(logit_bias={"67": 10**6, "99999999": 10**7})
+    assert answer.json["choices"][0]["message"]["content"] == "a" * 12
+
+
 def test_tokens_of_concurrent_requests_equal_their_usage(runner: Runner) -> None:
     before = settled(runner)
     answers: list[Answer] = []
@@ -325,6 +353,7 @@ def test_event_pipe_without_reader_or_descriptor_is_silent() -> None:
         "APIHandler.handle_completion",
         "APIHandler.parse_request",
         "Queue",
+        "make_logits_processors",
         "Response",
         "GenerationContext",
         "main",

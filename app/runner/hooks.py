@@ -27,6 +27,8 @@ _PROGRESS_SIZE = 2
 PROBE_HEADER = "X-Upstream-Probe"
 BACKLOG = 128
 """http.server's own backlog of 5 makes the sixth client of a burst wait a second or be refused."""
+_MAX_CONTEXT = 2**31 - 1
+"""An array has no more tokens."""
 TOKEN_HEADER = "X-Upstream-Token"  # noqa: S105 - the header's name, not a secret
 
 
@@ -89,6 +91,7 @@ def install(server: Any, events: EventPipe, counters: Counters, token: str) -> N
     _count_requests(server, counters)
     _quiet_probes(server, counters)
     _quiet_hang_ups()
+    _bound_sampling(server)
     if token:
         _require_token(server, token)
 
@@ -207,6 +210,45 @@ def _quiet_hang_ups() -> None:
             _log.error("request from %s failed", client_address[0], exc_info=error)
 
     http.server.ThreadingHTTPServer.handle_error = handle_error
+
+
+def _bound_sampling(server: Any) -> None:
+    """Bound what only the model knows the bounds of: beyond them, generation ends for everybody."""
+    import mlx_lm.sample_utils as target  # heavy; the server module has imported it before
+
+    if not (hasattr(target, "apply_top_k") and hasattr(server, "make_logits_processors")):
+        # Of a Python that the user chose; nothing is known of its bounds.
+        return
+    plain_top_k, plain_processors = target.apply_top_k, server.make_logits_processors
+
+    def apply_top_k(logprobs: Any, top_k: int) -> Any:
+        # From the vocabulary's size on it means all tokens.
+        return plain_top_k(logprobs, int(top_k)) if top_k < logprobs.shape[-1] else logprobs
+
+    def make_logits_processors(
+        logit_bias: dict[int, float] | None = None, *penalties: Any
+    ) -> list[Any]:
+        bounded = (min(p, _MAX_CONTEXT) if isinstance(p, int) else p for p in penalties)
+        processors = plain_processors(None, *bounded)
+        return [_bias(logit_bias, plain_processors), *processors] if logit_bias else processors
+
+    target.apply_top_k = apply_top_k
+    server.make_logits_processors = make_logits_processors
+
+
+def _bias(logit_bias: dict[int, float], plain_processors: Any) -> Any:
+    made: list[Any] = []
+
+    def process(tokens: Any, logits: Any) -> Any:
+        if not made:
+            size = logits.shape[-1]
+            known = {token: value for token, value in logit_bias.items() if 0 <= token < size}
+            made.append(plain_processors(known))
+        for processor in made[0]:
+            logits = processor(tokens, logits)
+        return logits
+
+    return process
 
 
 def _require_token(server: Any, token: str) -> None:
