@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from engine_kit import ENDLESS, call, chat
@@ -157,6 +158,25 @@ def test_pulse_during_a_probe_clears_it(simulated: SimulatedServer) -> None:
     assert watchdog.verdict(simulated.now) is Verdict.IDLE
     watchdog.probe_failed(watchdog.pulses)
     assert watchdog.verdict(simulated.now) is Verdict.STALLED
+
+
+@pytest.mark.parametrize("slept", [False, True])
+def test_probe_does_not_count_the_sleep_of_the_computer(
+    monkeypatch: pytest.MonkeyPatch, slept: bool
+) -> None:
+    monkeypatch.setattr(probe, "_PATIENCE_S", 0.2)
+    if slept:
+        monkeypatch.setattr(probe, "time", SimpleNamespace(monotonic=lambda: 5.0))
+
+    async def scenario() -> None:
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+            assert await probe.answers(server.sockets[0].getsockname()[1], "") is slept
+
+    asyncio.run(scenario())
 
 
 def test_back_off_doubles_up_to_a_minute_and_gives_up_after_five() -> None:
