@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -658,6 +659,19 @@ def test_owned_engine_ends_with_its_owner_and_keeps_the_key_secret(homes: Path) 
         finally:
             owned.stop()
     assert not owned.is_alive()
+
+
+@pytest.mark.parametrize("source", [os.devnull, __file__])
+def test_owned_engine_without_a_pipe_says_so(homes: Path, source: str) -> None:
+    environment = os.environ | {"MLX_MANAGER_HOME": str(new_home(homes))}
+    with Path(source).open("rb") as given:
+        done = subprocess.run(
+            [*paths.program("engine"), "--owned"], stdin=given, env=environment,
+            cwd=paths.program_root(), capture_output=True, text=True, timeout=DEADLINE_S,
+            check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "An owned engine needs a pipe as its standard input." in done.stderr
 
 
 def test_engine_listens_to_nobody_else_when_owned_without_key(homes: Path) -> None:

@@ -250,6 +250,10 @@ def test_prompt_of_a_wrong_shape_is_refused_by_name(body: dict[str, Any]) -> Non
         ("seed", 0, True), ("seed", 2**63 - 1, True), ("seed", None, True),
         ("seed", -1, False), ("seed", 2**70, False), ("seed", "x", False), ("seed", 1.5, False),
         ("model", 5, False), ("model", ["coding"], False),
+        ("xtc_threshold", 0.5, True), ("xtc_threshold", 0.9, False),
+        ("temperature", 0, True), ("temperature", 10**30, False), ("temperature", "hot", False),
+        ("presence_penalty", -2, True), ("presence_penalty", -(10**30), False),
+        ("frequency_penalty", -(10**30), False), ("repetition_penalty", 10**30, False),
     ],
 )  # fmt: skip
 def test_field_that_would_end_the_server_is_refused_by_name(
@@ -265,6 +269,18 @@ def test_field_that_would_end_the_server_is_refused_by_name(
                 assert (answer.status, answer.error["param"]) == (400, field)
                 assert h.server.calls == []
 
+    run(test())
+
+
+def test_blanks_in_a_head_cost_no_time() -> None:
+    async def test() -> None:
+        async with house() as h:
+            for blanks in (b" " * 32_000, b"\t " * 16_000):
+                for _ in range(15):
+                    head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX:%b\0\r\n\r\n" % blanks
+                    assert (await h.ask(head)).status == 400
+
+    # Where it took a second for each, the deadline of `run` ended it.
     run(test())
 
 

@@ -1,8 +1,11 @@
 """The gateway when servers die, refuse or are not there, and when it is closed itself."""
 
 import asyncio
+import contextlib
 import json
 import re
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -129,6 +132,37 @@ def test_connection_lost_before_the_first_byte_is_tried_again() -> None:
             assert h.server.connections == 4
 
     run(test())
+
+
+def test_refusal_that_comes_with_a_reset_is_answered(allow_log: Any) -> None:
+    """A server that closes before it has read everything resets what it has just sent."""
+    allow_log("closed the connection without an answer|cannot be reached|stopped in mid-answer")
+    listener = socket.create_server(("127.0.0.1", 0), backlog=50)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                link, _ = listener.accept()
+                with link:
+                    link.recv(65_536)
+                    link.sendall(json_answer({"error": "no"}, "400 No", has_length=False))
+
+    async def test() -> None:
+        async with house() as h:
+            h.directory.upstreams.clear()
+            h.directory.add("coding", listener.getsockname()[1])
+            for size in [200_000] * 20 + [5_000_000] * 5:
+                answer = await h.ask(post({**ASK, "pad": "a" * size}))
+                assert answer.status in (400, 502)
+
+    server = threading.Thread(target=serve)
+    server.start()
+    try:
+        run(test())
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        server.join()
 
 
 def test_server_that_begins_to_listen_late_is_reached() -> None:

@@ -10,6 +10,7 @@ import logging
 import os
 import resource
 import signal
+import stat
 import sys
 from collections.abc import Generator
 from typing import TextIO
@@ -50,6 +51,7 @@ def main(argv: list[str]) -> int:
         return 1
     logs.hook_exceptions("engine")
     _raise_file_limit()
+    _keep_files_from_children()
     try:
         with _one_engine_for_each_home(waits=options.wait):
             environment.adopt_file()
@@ -92,6 +94,14 @@ def _raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         except (OSError, ValueError) as error:
             _log.warning("no more than %d files can be open: %s", soft, error)
+
+
+def _keep_files_from_children() -> None:
+    # uvloop leaves to a child what its starter left to us: a lock or a pipe would outlive us.
+    for name in os.listdir("/dev/fd"):  # noqa: PTH208 - the numbers of open files
+        if int(name) > 2:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(name), False)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
@@ -262,11 +272,15 @@ async def _follow_owner(stop: asyncio.Event) -> tuple[str | None, str | None]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     try:
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-        )
-    except ValueError:
-        raise AppError("An owned engine needs a pipe as its standard input.") from None
+        mode = os.fstat(0).st_mode
+    except OSError:
+        mode = 0
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        # Of anything else, libuv aborts the process.
+        raise AppError("An owned engine needs a pipe as its standard input.")
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
     first = await reader.readline()
 
     async def wait_for_the_end() -> None:

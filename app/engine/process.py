@@ -91,8 +91,8 @@ class Child:
         try:
             if await self._ends_within(deadline_s):
                 return
-            # A child that is gone comes here too when a stranger holds its output open: asyncio
-            # then waits for the stranger.
+            # A child that is gone may come here too when a stranger holds its output open: the loop
+            # of asyncio itself waits for the stranger.
             if not self.is_gone:
                 _log.warning("process %d did not end in time and is killed", self.pid)
                 self._process.kill()

@@ -38,7 +38,9 @@ _messages = msgspec.json.Decoder(list[_Message])
 _parts = msgspec.json.Decoder(list[_Part])
 _texts = msgspec.json.Decoder(list[msgspec.Raw])
 
-# A value of another type ends the generation thread of mlx_lm.server, and so the server.
+_penalty = msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)])
+
+# A value of another type or beyond ends the generation thread of mlx_lm.server, and so the server.
 _SMALL_FIELDS: dict[str, tuple[msgspec.json.Decoder[Any], str]] = {
     "model": (msgspec.json.Decoder(str), "a string"),
     "stop": (msgspec.json.Decoder(str | list[str]), "text, or a list of texts"),
@@ -46,6 +48,20 @@ _SMALL_FIELDS: dict[str, tuple[msgspec.json.Decoder[Any], str]] = {
         msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]),
         "a whole number from 0 to 2^63 - 1",
     ),
+    "xtc_threshold": (
+        msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=0, le=0.5)]),
+        "a number from 0 to 0.5",
+    ),
+    "temperature": (
+        msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=0, le=1e6)]),
+        "a number from 0 to 1,000,000",
+    ),
+    "repetition_penalty": (
+        msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=0, le=1e6)]),
+        "a number from 0 to 1,000,000",
+    ),
+    "presence_penalty": (_penalty, "a number from -1,000,000 to 1,000,000"),
+    "frequency_penalty": (_penalty, "a number from -1,000,000 to 1,000,000"),
 }
 
 Pieces = list[bytes | memoryview]

@@ -125,6 +125,7 @@ class Exchange:
                 return
             # The server takes no more, but may have said why.
             self._unsent = []
+            self._loop.call_soon(self._drain, link)
         if self._is_sending:
             self._is_sending = False
             self._loop.remove_writer(link.fileno())
@@ -137,7 +138,7 @@ class Exchange:
         self._sent_at = self._loop.time()
         self._disarm()
         if not self._is_paused:
-            # By number: the selector would write the whole socket into a message that nobody reads.
+            # By number: asyncio's selector would write the socket into a message that nobody reads.
             self._loop.add_reader(link.fileno(), self._read)
 
     def _wait_to_send(self, link: socket.socket) -> None:
@@ -151,29 +152,39 @@ class Exchange:
             # Else the end of a large body would wait until the rest is acknowledged.
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Take one piece; False when there was none."""
         link = self._socket
         if link is None:
-            return
+            return False
         try:
             data = link.recv(_PIECE_BYTES)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError as error:
             self._lose(error)
-            return
+            return False
         if not data:
             self._lose(None)
-            return
+            return False
         self._request = ()
         try:
             self._answer.feed(data)
         except Exception:  # boundary of a request: the client must get an answer
             log.exception("request failed")
             self._fail()
-            return
+            return False
         if self._answer.is_over:
             self.drop()
+        elif self._socket is link and link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            # When data and a reset come together, uvloop on Linux calls this once and never again.
+            self._loop.call_soon(self._drain, link)
+        return True
+
+    def _drain(self, link: socket.socket) -> None:
+        """Read what a server said before it was lost, piece by piece to its end."""
+        if self._socket is link and not self._is_paused and self._read():
+            self._loop.call_soon(self._drain, link)
 
     def _lose(self, error: OSError | None) -> None:
         """Try again later, or tell that the answer ends here."""

@@ -20,7 +20,7 @@ from app.wire.requests import ErrorKind, RequestState
 
 log = logging.getLogger("gateway")
 
-# In the time after which a silent stream is pinged.
+# How often a stream is looked at within `ping_s`; after so many silent looks it is pinged.
 _LOOKS = 4
 _REFUSALS = (ErrorCode.BAD_REQUEST, ErrorCode.TOO_MANY_REQUESTS)
 

@@ -83,6 +83,7 @@ class AnswerWriter:
         if self.has_events:
             return
         self.has_events = True
+        self.is_silent = False
         events = _CHUNKED_EVENTS if self._is_chunked else _EVENTS
         self._unsent = _event_head((*events, *self._headers), self.keeps_alive)
 

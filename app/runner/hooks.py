@@ -228,7 +228,8 @@ def _bound_sampling(server: Any) -> None:
     def make_logits_processors(
         logit_bias: dict[int, float] | None = None, *penalties: Any
     ) -> list[Any]:
-        bounded = (min(p, _MAX_CONTEXT) if isinstance(p, int) else p for p in penalties)
+        # Penalties and their context sizes in turn.
+        bounded = (min(p, _MAX_CONTEXT) if n % 2 and p else p for n, p in enumerate(penalties))
         processors = plain_processors(None, *bounded)
         return [_bias(logit_bias, plain_processors), *processors] if logit_bias else processors
 
@@ -237,14 +238,15 @@ def _bound_sampling(server: Any) -> None:
 
 
 def _bias(logit_bias: dict[int, float], plain_processors: Any) -> Any:
-    made: list[Any] = []
+    # By the size of the vocabulary: that of a draft model may be another.
+    made: dict[int, Any] = {}
 
     def process(tokens: Any, logits: Any) -> Any:
-        if not made:
-            size = logits.shape[-1]
+        size = logits.shape[-1]
+        if size not in made:
             known = {token: value for token, value in logit_bias.items() if 0 <= token < size}
-            made.append(plain_processors(known))
-        for processor in made[0]:
+            made[size] = plain_processors(known)
+        for processor in made[size]:
             logits = processor(tokens, logits)
         return logits
 

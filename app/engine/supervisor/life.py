@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
@@ -85,7 +86,7 @@ class Life:
     def stop(self, patience_s: float) -> None:
         """Ask the server to end, and kill its group when the patience is over."""
         self._patience_s = patience_s
-        self._overdue_at = asyncio.get_running_loop().time() + patience_s + _OVERDUE_S
+        self._overdue_at = time.monotonic() + patience_s + _OVERDUE_S
         self._child.send({"stop": patience_s})
 
     async def _read(self) -> None:
@@ -127,9 +128,8 @@ class Life:
 
     async def _stand_in(self) -> None:
         """Do the work of a guard that is killed or hangs; the pipe may then never end."""
-        loop = asyncio.get_running_loop()
         # Nothing announces the end of a child whose pipes somebody else holds open.
-        while not self._child.is_gone and loop.time() < self._overdue_at:  # noqa: ASYNC110
+        while not self._child.is_gone and time.monotonic() < self._overdue_at:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
         patience_s = _REST_S
         if self._child.is_gone:
@@ -141,7 +141,7 @@ class Life:
             runfile.end, record, patience_s=patience_s
         ):
             _log.warning("server %s does not end yet", self._launch.server_id)
-        self._limit.reschedule(loop.time())
+        self._limit.reschedule(asyncio.get_running_loop().time())
 
     async def _end(self, deadline_s: float) -> None:
         await self._child.close(deadline_s=deadline_s)

@@ -19,6 +19,7 @@ from app.engine.supervisor import (
     release,
     states,
 )
+from app.engine.supervisor.clock import AwakeTimer
 from app.engine.supervisor.context import Context
 from app.engine.supervisor.life import Life
 from app.engine.supervisor.order import make_order
@@ -209,7 +210,7 @@ class ServerTask:
             model=self._profile.model, started_at=time.time(), ready_at=None, pid=None, port=None,
             progress=None, next_try_at=None, held_bytes=None, released_bytes=None, pending=(),
         )  # fmt: skip
-        timer = asyncio.get_running_loop().call_later(order.deadline_s, self._give_up_start)
+        timer = AwakeTimer(order.deadline_s, self._give_up_start)
         try:
             await life.run()
         finally:
