@@ -46,6 +46,8 @@ def test_kind_of_each_metric_is_that_of_the_table(engine: RunningEngine) -> None
 
 def test_who_reads_the_metrics_gets_new_figures_each_second(homes: Path) -> None:
     with running_engine(homes) as one:
+        # The first figures come with the first tick.
+        until(lambda: "sampled_at_seconds" in scrape(one))
         times = [scrape(one)["sampled_at_seconds"]]
 
         def has_enough() -> bool:

@@ -65,6 +65,8 @@ def test_waiter_with_a_deadline_is_not_held_by_a_start_that_takes_long() -> None
     async def scenario(one: World) -> None:
         one.supervisor.start("p")
         assert (await one.supervisor.settled("p", 0.05)).state is _S.STARTING
+        # Before its process is there, stop and start together change nothing.
+        await one.until(lambda server: server.pid is not None)
         # A stop that comes while it starts, and a start that comes while it stops.
         one.supervisor.stop("p")
         one.supervisor.start("p")
