@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -325,7 +325,11 @@ def new_home(homes: Path) -> Path:
 
 
 def spawn_engine(
-    home: Path, *flags: str, key: str | None = None, env: Mapping[str, str] | None = None
+    home: Path,
+    *flags: str,
+    key: str | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> "subprocess.Popen[str]":
     """Start an engine that logs its errors to `home/errors`; its first line tells where it is."""
     given = ["--port", "0"] if "--port" not in flags else []
@@ -341,6 +345,7 @@ def spawn_engine(
             env=environment(home, **extra),
             cwd=paths.program_root(),
             start_new_session=True,
+            pass_fds=pass_fds,
         )
 
 
@@ -351,10 +356,11 @@ def running_engine(
     key: str | None = None,
     env: Mapping[str, str] | None = None,
     home: Path | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Iterator[RunningEngine]:
     """Run an engine; afterwards no process and no port of it may be left."""
     home = home or new_home(homes)
-    process = spawn_engine(home, *flags, key=key, env=env)
+    process = spawn_engine(home, *flags, key=key, env=env, pass_fds=pass_fds)
     assert process.stdout is not None
     try:
         line = Lines(process.stdout.fileno()).next()

@@ -57,6 +57,7 @@ from app.wire.metrics import METRIC_NAMES
 from app.wire.nouns import EngineInfo, Machine, Profile, ProfileDraft, Server, ServerState
 from app.wire.routes import ROUTES
 
+PROC = Path("/proc")
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is refused without a key
 DEMO = 'name = "{name}"\nmodel = "demo"\n[options]\nmax_tokens = 16\n'
 
@@ -625,6 +626,26 @@ def open_requests(one: RunningEngine) -> float | None:
         event = wait_for_event(api.events(), lambda e: isinstance(e, Samples))
     assert isinstance(event, Samples)
     return event.values.get("demo", {}).get("requests_open")
+
+
+@pytest.mark.skipif(not PROC.is_dir(), reason="only Linux tells whose a pipe is")
+def test_children_of_an_engine_get_no_file_of_its_starter(homes: Path) -> None:
+    read, write = os.pipe()
+    pipe = (PROC / f"self/fd/{write}").readlink()
+
+    def holds_it(pid: int) -> bool:
+        return pipe in [file.readlink() for file in (PROC / f"{pid}/fd").iterdir()]
+
+    try:
+        with running_engine(homes, pass_fds=[write]) as one:
+            one.start("demo")
+            engine, *children = [process.pid for process in family(one.process.pid)]
+            assert holds_it(engine)
+            assert children
+            assert not [pid for pid in children if holds_it(pid)]
+    finally:
+        os.close(read)
+        os.close(write)
 
 
 def test_bugfix_02_engine_that_is_killed_leaves_nothing(homes: Path) -> None:

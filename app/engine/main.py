@@ -98,10 +98,15 @@ def _raise_file_limit() -> None:
 
 def _keep_files_from_children() -> None:
     # uvloop leaves to a child what its starter left to us: a lock or a pipe would outlive us.
-    for name in os.listdir("/dev/fd"):  # noqa: PTH208 - the numbers of open files
-        if int(name) > 2:
-            with contextlib.suppress(OSError):
-                os.set_inheritable(int(name), False)
+    try:
+        numbers = [int(name) for name in os.listdir("/dev/fd")]  # noqa: PTH208 - open files
+    except OSError as error:
+        _log.warning("children get every file that this engine was given: %s", error)
+        return
+    for number in numbers:
+        # The folder itself is closed by now.
+        with contextlib.suppress(OSError):
+            os.set_inheritable(number, number <= 2)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

@@ -38,7 +38,14 @@ _messages = msgspec.json.Decoder(list[_Message])
 _parts = msgspec.json.Decoder(list[_Part])
 _texts = msgspec.json.Decoder(list[msgspec.Raw])
 
-_penalty = msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)])
+_factor = (
+    msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=0, le=1e6)]),
+    "a number from 0 to 1,000,000",
+)
+_penalty = (
+    msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]),
+    "a number from -1,000,000 to 1,000,000",
+)
 
 # A value of another type or beyond ends the generation thread of mlx_lm.server, and so the server.
 _SMALL_FIELDS: dict[str, tuple[msgspec.json.Decoder[Any], str]] = {
@@ -52,16 +59,10 @@ _SMALL_FIELDS: dict[str, tuple[msgspec.json.Decoder[Any], str]] = {
         msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=0, le=0.5)]),
         "a number from 0 to 0.5",
     ),
-    "temperature": (
-        msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=0, le=1e6)]),
-        "a number from 0 to 1,000,000",
-    ),
-    "repetition_penalty": (
-        msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=0, le=1e6)]),
-        "a number from 0 to 1,000,000",
-    ),
-    "presence_penalty": (_penalty, "a number from -1,000,000 to 1,000,000"),
-    "frequency_penalty": (_penalty, "a number from -1,000,000 to 1,000,000"),
+    "temperature": _factor,
+    "repetition_penalty": _factor,
+    "presence_penalty": _penalty,
+    "frequency_penalty": _penalty,
 }
 
 Pieces = list[bytes | memoryview]

@@ -62,12 +62,12 @@ class EventStream:
 
     def feed(self, data: bytes) -> bytes:
         """Return the events that are complete now; may be empty. Raises EventTooLargeError."""
-        # Mostly it ends so, for a server writes event by event. Slice and find are cheaper than
-        # `endswith` and `in`, which raise an error inside for bytes.
+        # Mostly it ends so, for a server writes event by event.
         if self._held or data[-3:] != b"}\n\n":
             data = self._take_complete(data)
         for old, new in self._renamings:
             data = data.replace(old, new)
+        # Not `in`, which for bytes costs twice as much.
         return data if data.find(b'"usage"') < 0 else self._without_usage(data)
 
     def finish(self) -> bytes:
