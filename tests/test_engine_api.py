@@ -472,6 +472,25 @@ def test_models_list_has_the_demo(engine: RunningEngine) -> None:
     until(lambda: [m["id"] for m in engine.call("GET", "/api/models").json] == ["demo"])
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/models", 200),
+        ("GET", "/api/models/demo/fit", 200),
+        ("GET", "/api/models/demo/removal", 200),
+        ("POST", "/api/models/demo/verify", 202),
+    ],
+)
+def test_model_is_not_missing_while_a_new_engine_looks_for_the_first_time(
+    homes: Path, method: str, path: str, status: int
+) -> None:
+    with running_engine(homes) as engine:
+        answer = engine.call(method, path)
+        assert answer.status == status, answer.json
+        assert answer.json != []
+        assert engine.call("GET", "/api/models/nobody/fit").status == 404
+
+
 def test_demo_is_hidden_and_shown_again_by_its_setting(homes: Path) -> None:
     home = new_home(homes)
     with running_engine(homes, home=home) as one:

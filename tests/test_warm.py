@@ -10,9 +10,11 @@ from starlette.types import Receive, Scope, Send
 from app.engine.http.warm import warm
 from app.wire.routes import ROUTES
 
-# They do not end, count as a look, ask the hub, start a worker, or change something at once.
+# They do not end, count as a look, ask the hub, start a worker, wait for the first look at the
+# disk, or change something at once.
 LEFT_OUT = {
     "events", "metrics", "search_hub", "hub_model", "places", "leftovers", "remove_leftovers",
+    "models", "model_fit", "verify_model", "preview_removal", "remove_model",
     "scan_models", "pause_downloads", "resume_downloads", "delete_texts",
 }  # fmt: skip
 

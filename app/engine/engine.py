@@ -138,6 +138,7 @@ class Engine:
         self._history = History(
             paths.history_file(), days=lambda: settings.number("request_log_days")
         )
+        self._models_known = asyncio.Event()
         self._announcement = Announcement()
         self._host = "127.0.0.1"
         self.own_url = ""
@@ -312,7 +313,7 @@ class Engine:
         state = State(
             self._bus, self._profiles, self._settings, self._supervisor,
             self._downloads, self._foreign, self._hub, self._access, self._gateway.ledger,
-            self._history, self._throttle, self._rescan, self._apply_settings,
+            self._history, self._throttle, self._rescan, self._models_known, self._apply_settings,
         )  # fmt: skip
         app = make_app(state)
         await app.warm()
@@ -376,8 +377,9 @@ class Engine:
             result = await self._library.scan()
         except AppError as error:
             _log.warning("%s", error.message)
-            return
-        self._show_models(self._downloads.disk.merge(result, since=self._library.began))
+        else:
+            self._show_models(self._downloads.disk.merge(result, since=self._library.began))
+        self._models_known.set()
 
     def _show_models(self, models: Iterable[Model]) -> None:
         show_demo = self._settings.flag("show_demo")

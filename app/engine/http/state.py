@@ -36,6 +36,8 @@ class State:
     """One for both ports."""
     rescan: Callable[[], None]
     """Look at the disk for models again, in the background."""
+    models_known: asyncio.Event
+    """Set when the first look at the disk has ended, whatever it has found."""
     on_settings: Callable[[], Awaitable[None]]
     """Apply settings that take effect at once."""
     settings_lock: asyncio.Lock = field(default_factory=asyncio.Lock)

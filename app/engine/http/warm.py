@@ -10,8 +10,11 @@ from app.wire.routes import ROUTES, Route
 
 log = logging.getLogger("http")
 
-_NOT_WARMED = frozenset({"events", "metrics", "search_hub", "hub_model", "places", "leftovers"})
-"""What does not end, counts as a look, asks the hub, or starts a worker."""
+_NOT_WARMED = frozenset({
+    "events", "metrics", "search_hub", "hub_model", "places", "leftovers",
+    "models", "model_fit", "verify_model", "preview_removal", "remove_model",
+})  # fmt: skip
+"""What does not end, counts as a look, asks the hub, starts a worker, or waits for the disk."""
 
 
 async def warm(app: ASGIApp) -> None:

@@ -1,17 +1,25 @@
 """Models on this disk and on the hub."""
 
+import asyncio
+import contextlib
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.engine.http.handlers.common import json_answer, read_whole, state_of
+from app.engine.http.state import State
 from app.wire.errors import AppError, ErrorCode
 from app.wire.hub import MAX_CONTEXT, PAGE_SIZE, HubQuery
+
+_FIRST_LOOK_S = 20.0
+"""For how long the first answer may wait: a sleeping external disk needs 10 s to spin up."""
 
 
 async def models(request: Request) -> Response:
     """Return all models on this disk."""
-    return json_answer(list(state_of(request).bus.models.values()))
+    state = await _after_first_look(request)
+    return json_answer(list(state.bus.models.values()))
 
 
 async def scan_models(request: Request) -> Response:
@@ -22,7 +30,8 @@ async def scan_models(request: Request) -> Response:
 
 async def verify_model(request: Request) -> Response:
     """Begin to check a model's files."""
-    return json_answer(state_of(request).downloads.disk.check(request.path_params["id"]), 202)
+    state = await _after_first_look(request)
+    return json_answer(state.downloads.disk.check(request.path_params["id"]), 202)
 
 
 async def stop_verify(request: Request) -> Response:
@@ -33,13 +42,13 @@ async def stop_verify(request: Request) -> Response:
 
 async def preview_removal(request: Request) -> Response:
     """Return what deleting a model would do."""
-    disk = state_of(request).downloads.disk
-    return json_answer(await disk.preview_removal(request.path_params["id"]))
+    state = await _after_first_look(request)
+    return json_answer(await state.downloads.disk.preview_removal(request.path_params["id"]))
 
 
 async def remove_model(request: Request) -> Response:
     """Delete a model from the disk."""
-    state = state_of(request)
+    state = await _after_first_look(request)
     done = await state.downloads.disk.remove(
         request.path_params["id"],
         place=request.query_params.get("location", ""),
@@ -66,7 +75,7 @@ async def remove_leftovers(request: Request) -> Response:
 
 async def model_fit(request: Request) -> Response:
     """Return whether a model on this disk fits the memory."""
-    state = state_of(request)
+    state = await _after_first_look(request)
     return json_answer(await state.hub.local_fit(request.path_params["id"], _context(request)))
 
 
@@ -79,6 +88,19 @@ async def hub_model(request: Request) -> Response:
     """Return one model of the hub."""
     state = state_of(request)
     return json_answer(await state.hub.describe(request.path_params["id"], _context(request)))
+
+
+async def _after_first_look(request: Request) -> State:
+    """Return the state when models can be told from those that are not there.
+
+    An engine that has just started knows them from its last run, or not yet at all.
+    """
+    state = state_of(request)
+    if request.path_params.get("id") not in state.bus.models:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_LOOK_S):
+                await state.models_known.wait()
+    return state
 
 
 def _context(request: Request) -> int | None:
