@@ -152,6 +152,19 @@ def test_damaged_history_opens_with_a_sentence_and_goes_on(
     )
 
 
+def test_history_with_a_row_out_of_order_begins_anew(
+    tmp_path: Path, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("it begins anew, and the old file is kept as history.db.broken")
+    path = tmp_path / "history.db"
+    run(fill(path))
+    data = bytearray(path.read_bytes())
+    # The time of a row stands before its server's name; its last byte but one counts 256 seconds.
+    data[data.index(b'p{"memory_bytes":590.0}') - 2] += 1
+    path.write_bytes(data)
+    assert "its pages are damaged" in str(run(use(path)))
+
+
 def test_history_that_a_kill_leaves_hot_has_every_row_that_was_written(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     written = 0

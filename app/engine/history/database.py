@@ -188,11 +188,13 @@ def _version(link: sqlite3.Connection) -> int:
 
 
 def _check(link: sqlite3.Connection) -> None:
-    """Raise _UnusableFileError when pages are damaged; takes some 10 ms for 10 MB.
+    """Raise _UnusableFileError when pages are damaged; takes some 40 ms for 10 MB.
 
     Without this a damaged page is met days later, amid a write.
     """
-    found: str = link.execute("PRAGMA quick_check(1)").fetchone()[0]
+    # Not quick_check, which takes half the time but passes rows that are out of their order: a
+    # search then ends before it reaches what is written after them.
+    found: str = link.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
         raise _UnusableFileError("its pages are damaged")
     try:
