@@ -2,8 +2,9 @@
 
 import asyncio
 import sqlite3
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -246,6 +247,37 @@ def test_locked_file_is_written_to_later(monkeypatch: pytest.MonkeyPatch) -> Non
         assert 5.0 in (await history.server_history("p", 300)).values["memory_bytes"]
 
     run(work)
+
+
+def test_write_whose_task_is_cancelled_is_finished_before_the_file_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at, begun, may_go_on = time.time(), threading.Event(), threading.Event()
+    real = figures.write
+
+    def slow(link: sqlite3.Connection, points: Sequence[Point]) -> None:
+        monkeypatch.setattr(figures, "write", real)
+        real(link, points)
+        begun.set()
+        assert may_go_on.wait(30.0)
+        link.execute("SELECT 1")
+
+    async def work(history: History) -> None:
+        history.put_samples(at, {"p": {"memory_bytes": 5.0}})
+        writing = asyncio.create_task(history._write())
+        assert await asyncio.to_thread(begun.wait, 30.0)
+        writing.cancel()
+        closing = asyncio.create_task(history.close())
+        assert (await asyncio.wait([closing], timeout=0.5))[1] == {closing}
+        may_go_on.set()
+        await closing
+
+    async def again(history: History) -> None:
+        assert 5.0 in (await history.server_history("p", 300)).values["memory_bytes"]
+
+    monkeypatch.setattr(figures, "write", slow)
+    run(work)
+    run(again)
 
 
 def test_nothing_is_written_between_two_batches() -> None:

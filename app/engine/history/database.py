@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -60,10 +61,13 @@ class _UnusableFileError(Exception):
 
 
 class Database:
-    """One connection, for one caller at a time. Every method blocks."""
+    """One connection, which callers in several threads take turns at. Every method blocks."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        # A task that is cancelled lets its thread go on: closed meanwhile, SQLite reads what is
+        # freed and the process ends.
+        self._turn = threading.Lock()
         self._link: sqlite3.Connection | None = None
         self.problem = ""
         """The last trouble with the file, in words."""
@@ -73,6 +77,15 @@ class Database:
 
         Trouble with the file is a warning: the job then runs on a new file or in memory.
         """
+        with self._turn:
+            return self._work(job)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._turn:
+            self._drop()
+
+    def _work(self, job: Callable[[sqlite3.Connection], _T]) -> _T:
         try:
             return self._attempt(job)
         except sqlite3.ProgrammingError:
@@ -81,14 +94,14 @@ class Database:
             self._set_aside(str(error))
         except UnicodeDecodeError:
             # The sentence of an error that quotes a damaged schema.
-            self.close()
+            self._drop()
             self._set_aside("its tables are damaged")
         except sqlite3.DatabaseError as error:
             # Errors of the module itself, such as text that cannot be read, have no code.
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise BusyError from error
-            self.close()
+            self._drop()
             if code in _TORN:
                 self._set_aside(str(error))
             else:
@@ -99,8 +112,7 @@ class Database:
             self._use_memory(str(error))
         return self._attempt(job)
 
-    def close(self) -> None:
-        """Close the file."""
+    def _drop(self) -> None:
         link, self._link = self._link, None
         if link is not None:
             with contextlib.suppress(sqlite3.Error):
@@ -150,7 +162,7 @@ class Database:
         )
 
     def _use_memory(self, reason: str) -> None:
-        self.close()
+        self._drop()
         self._link = _connect(":memory:")
         _create(self._link)
         self._tell(
