@@ -91,7 +91,7 @@ def test_leftover_with_its_group_is_ended_and_forgotten(spawn: Spawn) -> None:
     assert runfile.write("p", process.pid, run_id, 5000) is not None
     assert runfile.reap_leftovers() == ["p"]
     wait_gone(members[1:], 2)
-    assert process.wait(2) == -signal.SIGKILL
+    assert process.wait(30) == -signal.SIGKILL
     assert not list((paths.run() / "servers").iterdir())
     assert runfile.reap_leftovers() == []
 
@@ -161,7 +161,7 @@ def test_stranger_with_the_same_arguments_is_never_signalled(spawn: Spawn) -> No
     stranger = spawn(f"{ID_FLAG}=word", run_id="word")
     write(record_of(ours, "word"))
     assert runfile.reap_leftovers() == ["p"]
-    assert ours.wait(2) == -signal.SIGTERM
+    assert ours.wait(30) == -signal.SIGTERM
     assert is_untouched(stranger)
 
 
@@ -176,7 +176,7 @@ def test_several_leftovers_are_ended_at_the_same_time(
     assert runfile.reap_leftovers() == ["p0", "p1", "p2"]
     # One after the other they would take nine.
     assert time.monotonic() - began < 8
-    assert [process.wait(2) for process in processes] == [-signal.SIGKILL] * 3
+    assert [process.wait(30) for process in processes] == [-signal.SIGKILL] * 3
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", json.dumps({"server_id": "p", "pid": "x"})])

@@ -267,7 +267,8 @@ def test_surfaces_never_differ_in_the_size_or_the_state_of_a_model(
     allow_log("download")
     parts = fetched.window.parts
     page = page_of(fetched, RUNS)
-    fetched.until(lambda: page.subject.folder is not None and page.subject.details is not None)
+    fetched.until(lambda: page.subject.folder is not None, START_S)
+    fetched.until(lambda: page.subject.details is not None, START_S)
     size = fmt.file_size(fetched.mirror.models[RUNS].size_bytes)
     assert_alike(fetched, page, size, "Run")
     largest = max(blobs(fetched.home, RUNS).iterdir(), key=lambda file: file.stat().st_size)
