@@ -15,8 +15,9 @@ from faults.campaign import Campaign, campaign
 from faults.work_kit import find
 from hub import Fault, StandInHub
 
-RATE = 16_000_000
-"""Bytes per second of the hub, so that downloads are under way when something is killed."""
+RATE = 5_000_000
+"""Bytes per second of the hub: downloads are under way when something is killed, and little of them
+waits in sockets while the machine is busy elsewhere, which counts as fetched again."""
 MOST_AGAIN = 0.02
 """The share of a model that may be fetched again after each kill of something it needs."""
 
