@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import socket
+import struct
 import threading
 from typing import Any
 
@@ -30,6 +31,7 @@ from gateway_kit import (
 )
 
 from app.gate import Policy
+from app.gateway.shared import Limits
 
 
 @pytest.mark.expect_log("coding stopped in mid-answer")
@@ -163,6 +165,49 @@ def test_refusal_that_comes_with_a_reset_is_answered(allow_log: Any) -> None:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         server.join()
+
+
+@pytest.mark.expect_log("coding stopped in mid-answer")
+@pytest.mark.parametrize("ask", [STREAM, ASK], ids=["stream", "whole"])
+def test_loss_that_comes_together_with_an_event_is_noticed(ask: dict[str, Any]) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    go_on, gone = threading.Event(), threading.Event()
+
+    def serve() -> None:
+        link, _ = listener.accept()
+        with link:
+            link.recv(65_536)
+            link.sendall(SSE_HEAD + event("one"))
+            go_on.wait(20)
+            link.sendall(event("two"))
+            # A reset instead of an orderly end.
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.set()
+
+    async def test() -> None:
+        async with house(limits=Limits(ping_s=0.2)) as h:
+            h.directory.upstreams.clear()
+            h.directory.add("coding", listener.getsockname()[1])
+            client = await h.connect()
+            await client.send(post(ask))
+            await until(lambda: any(r.ttft_s is not None for r in h.gateway.ledger.last(1)))
+            go_on.set()
+            # In the loop's thread, so that event and reset are both there when it comes back.
+            assert gone.wait(20)
+            answer = await client.read()
+            assert answer.status == (200 if ask is STREAM else 502)
+            assert not (ask is STREAM and answer.is_complete)
+            assert b"stopped in mid-answer" in answer.body
+
+    server = threading.Thread(target=serve)
+    server.start()
+    try:
+        run(test())
+    finally:
+        go_on.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        server.join()
+        listener.close()
 
 
 def test_server_that_begins_to_listen_late_is_reached() -> None:

@@ -74,6 +74,14 @@ class Exchange:
         self._is_sending = False
         self._sent_at = None
 
+    def look(self) -> None:
+        """Notice a loss that the loop did not tell; to be called now and then."""
+        link = self._socket
+        if link is not None and link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            # When data and a reset come together, uvloop on Linux calls for the data and then never
+            # again.
+            self._loop.call_soon(self._drain, link)
+
     def pause(self) -> None:
         """Take nothing more from the server until `resume`."""
         self._is_paused = True
@@ -167,7 +175,9 @@ class Exchange:
         if not data:
             self._lose(None)
             return False
-        self._request = ()
+        is_first = self._request
+        if is_first:
+            self._request = ()
         try:
             self._answer.feed(data)
         except Exception:  # boundary of a request: the client must get an answer
@@ -176,9 +186,10 @@ class Exchange:
             return False
         if self._answer.is_over:
             self.drop()
-        elif self._socket is link and link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            # When data and a reset come together, uvloop on Linux calls this once and never again.
-            self._loop.call_soon(self._drain, link)
+        elif is_first:
+            # Who refuses a request may reset it at once. Not at every event: that is a twelfth of
+            # what one costs.
+            self.look()
         return True
 
     def _drain(self, link: socket.socket) -> None:

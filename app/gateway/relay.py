@@ -20,7 +20,7 @@ from app.wire.requests import ErrorKind, RequestState
 
 log = logging.getLogger("gateway")
 
-# How often a stream is looked at within `ping_s`; after so many silent looks it is pinged.
+# How often an answer is looked at within `ping_s`; after so many silent looks a stream is pinged.
 _LOOKS = 4
 _REFUSALS = (ErrorCode.BAD_REQUEST, ErrorCode.TOO_MANY_REQUESTS)
 
@@ -139,8 +139,7 @@ class Relay:
         if not (completion.is_stream or gathers):
             # Nothing comes of such an answer before its end.
             self._meter.taken()
-        if completion.is_stream:
-            self._arm()
+        self._arm()
 
     async def _start(self, served: Served) -> None:
         try:
@@ -169,6 +168,8 @@ class Relay:
     def _look(self) -> None:
         """Ping a client whose stream is silent; the clock is not asked at every event."""
         writer = self._writer
+        if self._exchange is not None:
+            self._exchange.look()
         if not writer.has_events or self._is_paused or not writer.is_silent:
             self._silent_looks = 0
         else:
