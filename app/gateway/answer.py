@@ -83,6 +83,12 @@ class Answer:
     `server`: its name, for sentences. `model`: the client's name for it, None to leave it as it is.
     """
 
+    # Without a dictionary: it is touched for every event of a stream.
+    __slots__ = (
+        "_buffer", "_client", "_events", "_has_head", "_has_token", "_hides_usage", "_length",
+        "_meter", "_model", "_server", "_status", "is_over",
+    )  # fmt: skip
+
     def __init__(
         self,
         client: ClientSide,

@@ -51,12 +51,19 @@ class EventStream:
     `hides_usage`: takes out the event with the token counts, which the client did not ask for.
     """
 
+    # Without a dictionary: it is touched for every event of a stream.
+    __slots__ = (
+        "_held", "_hides_usage", "_renaming", "_renamings", "is_done", "usage",
+    )  # fmt: skip
+
     def __init__(self, *, model: str | None, hides_usage: bool) -> None:
         self.is_done = False
         """True after the event that ends a complete answer."""
         self.usage: Usage | None = None
         """The token counts, once they have come."""
         self._renamings = () if model is None else renamings(model)
+        self._renaming: tuple[bytes, bytes] | None = None
+        """The one of them that this server needs, which writes all its events in one way."""
         self._hides_usage = hides_usage
         self._held: bytes = b""
 
@@ -65,10 +72,15 @@ class EventStream:
         # Mostly it ends so, for a server writes event by event.
         if self._held or data[-3:] != b"}\n\n":
             data = self._take_complete(data)
-        for old, new in self._renamings:
-            data = data.replace(old, new)
+        renaming = self._renaming or self._choose_renaming(data)
+        if renaming is not None:
+            data = data.replace(renaming[0], renaming[1])
         # Not `in`, which for bytes costs twice as much.
         return data if data.find(b'"usage"') < 0 else self._without_usage(data)
+
+    def _choose_renaming(self, data: bytes) -> tuple[bytes, bytes] | None:
+        self._renaming = next((pair for pair in self._renamings if pair[0] in data), None)
+        return self._renaming
 
     def finish(self) -> bytes:
         """Return what is left at the end of the stream: its last event may lack the empty line."""

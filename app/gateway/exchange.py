@@ -34,6 +34,12 @@ class Exchange:
     request goes out.
     """
 
+    # Without a dictionary: it is touched for every event of a stream.
+    __slots__ = (
+        "_answer", "_client", "_delays", "_is_paused", "_is_ready", "_is_sending", "_loop",
+        "_request", "_sent_at", "_socket", "_timer", "_unsent", "_upstream",
+    )  # fmt: skip
+
     def __init__(
         self,
         client: ClientSide,

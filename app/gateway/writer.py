@@ -34,6 +34,12 @@ class AnswerWriter:
     go with every answer.
     """
 
+    # Without a dictionary: it is touched for every event of a stream.
+    __slots__ = (
+        "_headers", "_is_chunked", "_is_head", "_on_end", "_transport", "_unsent", "error",
+        "has_events", "is_silent", "keeps_alive",
+    )  # fmt: skip
+
     def __init__(
         self,
         transport: asyncio.Transport,
