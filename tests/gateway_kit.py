@@ -87,6 +87,9 @@ class Call:
         return json.loads(self.body)
 
     async def send(self, data: bytes) -> None:
+        if self.writer.is_closing():
+            # Where asyncio takes it silently, uvloop raises a RuntimeError.
+            raise ConnectionResetError("the client is gone")
         self.writer.write(data)
         await self.writer.drain()
 
