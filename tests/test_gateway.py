@@ -331,6 +331,25 @@ def test_text_that_looks_like_the_models_name_is_left_alone() -> None:
     run(test())
 
 
+@pytest.mark.parametrize("colon", [b'": ', b'":'], ids=["spaced", "compact"])
+def test_every_event_has_the_clients_name_of_the_model(colon: bytes) -> None:
+    def events(model: str) -> list[bytes]:
+        texts = [event(text, model).replace(b'": ', colon) for text in ("a", "b", "c")]
+        return [b": keepalive 1/2\n\n", *texts, DONE]
+
+    async def script(call: Call) -> None:
+        await call.send(SSE_HEAD)
+        for one in events("default_model"):
+            await call.send(one)
+
+    async def test() -> None:
+        async with house(script) as h:
+            answer = await h.ask(post(STREAM))
+            assert answer.body == b"".join(events("coding"))
+
+    run(test())
+
+
 @pytest.mark.parametrize("cut", [1, 7, 100, 4096, 1 << 20])
 def test_thousand_events_arrive_byte_for_byte_however_they_are_cut(cut: int) -> None:
     events = b"".join(event(f"token {i} é \u2028") for i in range(1000)) + USAGE + DONE

@@ -166,7 +166,7 @@ class Relay:
             work.cancel()
 
     def _look(self) -> None:
-        """Ping a client whose stream is silent; the clock is not asked at every event."""
+        """Look for what no event tells: a lost server, and silence, in which a client is pinged."""
         writer = self._writer
         if self._exchange is not None:
             self._exchange.look()
