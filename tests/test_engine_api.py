@@ -14,11 +14,12 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
+import uvicorn.server
 from engine_kit import (
     DEADLINE_S,
     ENDLESS,
@@ -41,6 +42,9 @@ from app.client import launch
 from app.client.api import Api
 from app.client.errors import EngineGone
 from app.engine.bus import Bus
+from app.engine.http.app import make_app
+from app.engine.http.server import ControlServer
+from app.engine.http.state import State
 from app.wire.errors import EXIT_ENGINE_RUNS, ErrorCode
 from app.wire.events import (
     Event,
@@ -201,6 +205,48 @@ def test_line_that_is_no_http_is_a_400(engine: RunningEngine) -> None:
     with socket.create_connection((parts.hostname, parts.port), timeout=DEADLINE_S) as raw:
         raw.sendall(b"nonsense\r\n\r\n")
         assert raw.recv(100).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize(
+    ("target", "status"), [("/api/events", b"200"), ("/nowhere", b"404")], ids=["amid", "after"]
+)
+def test_nonsense_where_an_answer_has_begun_ends_it_without_an_error(
+    homes: Path, target: str, status: bytes
+) -> None:
+    with running_engine(homes) as engine:
+        parts = urlsplit(engine.url)
+        with socket.create_connection((parts.hostname, parts.port), timeout=DEADLINE_S) as raw:
+            head = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            raw.sendall(head.encode())
+            assert raw.recv(100).startswith(b"HTTP/1.1 " + status)
+            raw.sendall(b"nonsense\r\n\r\n")
+            while raw.recv(65_536):
+                pass
+        assert engine.call("GET", "/health").status == 200
+        assert "Invalid HTTP request" in engine.log
+        assert "Traceback" not in engine.log
+
+
+def test_nonsense_that_goes_on_after_its_refusal_is_no_error() -> None:
+    """The loop may still deliver what came while the connection is being closed."""
+
+    async def live() -> None:
+        config = ControlServer(make_app(cast("State", None))).config
+        config.load()
+        ours, theirs = socket.socketpair()
+        _, protocol = await asyncio.get_running_loop().create_unix_connection(
+            lambda: cast("Any", config.http_protocol_class)(
+                config, uvicorn.server.ServerState(), {}
+            ),
+            sock=ours,
+        )
+        for _ in range(3):
+            protocol.data_received(b"nonsense\r\n\r\n")
+        with theirs:
+            answer = await asyncio.to_thread(theirs.makefile("rb").read)
+        assert answer.count(b"HTTP/1.1 400") == 1
+
+    asyncio.run(live())
 
 
 def test_engine_says_what_it_is(engine: RunningEngine) -> None:
