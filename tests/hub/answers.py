@@ -96,6 +96,8 @@ class Answers(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
+        if not self.server.hub.keeps_alive:
+            self.send_header("Connection", "close")
         self.end_headers()
 
     def _content(

@@ -49,6 +49,8 @@ class StandInHub:
         # Bytes per second of all large downloads together; None is unlimited.
         self.rate = rate
         self.users = dict(users or {})  # access token -> user name
+        self.keeps_alive = True
+        """False: every connection, which is a thread here, ends with its first answer."""
         self.models: dict[str, HubModel] = {}
         self.faults: list[Fault] = []
         self.log: list[LoggedRequest] = []
