@@ -29,6 +29,7 @@ CREDITS: Final = (
     ("Transformers and Tokenizers", "Apache 2", ("transformers", "tokenizers")),
     ("huggingface_hub", "Apache 2", ("huggingface_hub",)),
     ("Starlette and Uvicorn", "BSD", ("starlette", "uvicorn")),
+    ("h11", "MIT", ("h11",)),
     ("uvloop", "MIT and Apache 2", ("uvloop",)),
     ("HTTPX2 and msgspec", "BSD", ("httpx2", "msgspec")),
     ("psutil", "BSD", ("psutil",)),
