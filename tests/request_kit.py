@@ -15,7 +15,7 @@ SECRET = "the words of the user"
 def open_stream(engine: RunningEngine) -> Generator[http.client.HTTPResponse]:
     """A stream that does not end by itself."""
     parts = urlsplit(engine.gateway_url)
-    link = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=40.0)
+    link = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=90)
     body = chat(SECRET, stream=True, max_tokens=4000, **ENDLESS)
     try:
         link.request("POST", "/v1/chat/completions", json.dumps(body))

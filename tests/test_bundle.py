@@ -223,7 +223,7 @@ def test_runner_for_another_python_is_whole(bundle: Any, tmp_path: Path) -> None
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=90,
         check=True,
     )
     assert done.stdout.startswith(str(tmp_path))

@@ -91,7 +91,7 @@ def test_shell_that_hangs_is_left_and_ended_with_its_children(
     shell = _shell(tmp_path, f"sleep 97.{os.getpid()} & sleep 60")
     begin = time.monotonic()
     assert environment.ask_shell(shell, timeout_s=0.3) == {}
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 50
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert f"sleep 97.{os.getpid()}" not in listed.stdout
 

@@ -451,7 +451,7 @@ def test_hang_up_reaches_the_server_within_100_ms(how: str) -> None:
                 took.append(await hang_up(h, body, how))
         assert median(took) < 0.1
         # A computer under load may stop for longer than that, but not in every phase.
-        assert max(took) < 5.0
+        assert max(took) < 60
 
     run(test())
 

@@ -152,7 +152,7 @@ def test_hang_up_of_a_client_that_waits_for_one_piece_reaches_the_server(script:
             client.writer.close()
             await h.server.calls[0].hung_up.wait()
             # The benchmark measures it; a script that nobody ends goes on for ever.
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 60
 
     run(test())
 

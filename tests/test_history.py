@@ -29,7 +29,7 @@ def run(work: Callable[[History], Awaitable[None]], path: Path | None = None) ->
         finally:
             await history.close()
 
-    asyncio.run(asyncio.wait_for(live(), 30.0))
+    asyncio.run(asyncio.wait_for(live(), 90))
 
 
 def filled(seconds: int, *, batch: int = 10, begin: float | None = None) -> sqlite3.Connection:

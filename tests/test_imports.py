@@ -17,7 +17,7 @@ def loaded_by(module: str) -> set[str]:
     """Return the top-level modules in a process that has imported this module of the app."""
     result = subprocess.run(
         [sys.executable, "-c", LOADED, module],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=90, check=True,
     )  # fmt: skip
     return set(result.stdout.split())
 

@@ -465,7 +465,7 @@ def test_option_default_is_itself_a_good_value(row: Any) -> None:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 30))
+    asyncio.run(asyncio.wait_for(work, 90))
 
 
 def make_bus() -> Bus:

@@ -173,7 +173,7 @@ def test_port_of_a_profile_follows_its_file(homes: Path) -> None:
         answer = call(found.url, "POST", "/v1/chat/completions", chat(model="whatever"))
         assert (answer.status, answer.json["model"]) == (200, "whatever")
         # A client that keeps its connection must not reach the profile by its old port.
-        link = http.client.HTTPConnection("127.0.0.1", first, timeout=40.0)
+        link = http.client.HTTPConnection("127.0.0.1", first, timeout=90)
         link.request("GET", "/v1/models")
         assert [m["id"] for m in json.loads(link.getresponse().read())["data"]] == ["Coding"]
         save(engine, "coding", second)

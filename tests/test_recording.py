@@ -103,7 +103,7 @@ def test_texts_are_bounded_together_and_go_with_their_requests(
         assert await kept() == []
         await history.close()
 
-    asyncio.run(asyncio.wait_for(live(), 30.0))
+    asyncio.run(asyncio.wait_for(live(), 90))
 
 
 def test_recording_is_a_choice_that_is_shown_and_can_be_undone(homes: Path) -> None:

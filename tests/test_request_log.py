@@ -49,7 +49,7 @@ def run(work: Callable[[History], Awaitable[None]], *, days: int = 30) -> None:
         finally:
             await history.close()
 
-    asyncio.run(asyncio.wait_for(live(), 30.0))
+    asyncio.run(asyncio.wait_for(live(), 90))
 
 
 async def ids(history: History, recent: tuple[RequestRecord, ...] = (), **query: Any) -> list[int]:

@@ -375,7 +375,7 @@ def test_scan_imports_neither_mlx_nor_mlx_lm(tmp_path: Path) -> None:
         f"assert scan(Path({str(tmp_path)!r})).models;"
         "assert not {'mlx', 'mlx_lm', 'transformers'} & sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=paths.program_root())
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=90, cwd=paths.program_root())
 
 
 def test_missing_tokenizer_is_a_problem(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_later_crash_takes_the_place_of_an_earlier_one() -> None:
         for text in ("first", "second"):
             one.runtime.words = (f"print:{text}", "exit:1")
             one.supervisor.start("p")
-            await one.supervisor.settled("p", 20)
+            await one.supervisor.settled("p", 90)
         assert log("p.log.crash").read_text() == "second\n"
 
     run(scenario)
@@ -156,7 +156,7 @@ def test_thirty_starts_and_stops_leave_no_file_open() -> None:
         for number in range(30):
             one.runtime.words = READY if number % 3 else ("exit:1",)
             one.supervisor.start("p")
-            await one.supervisor.settled("p", 20)
+            await one.supervisor.settled("p", 90)
             if number % 3:
                 await one.stop()
         await asyncio.sleep(0)

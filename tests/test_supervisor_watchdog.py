@@ -185,7 +185,7 @@ def test_probe_does_not_count_the_sleep_of_the_computer(monkeypatch: pytest.Monk
             awake[0] = 0.1
             assert not await question
 
-    asyncio.run(asyncio.wait_for(scenario(), 20))
+    asyncio.run(asyncio.wait_for(scenario(), 90))
 
 
 def test_back_off_doubles_up_to_a_minute_and_gives_up_after_five() -> None:
@@ -253,7 +253,7 @@ def test_real_server_that_is_suspended_in_its_work_is_stalled_and_recovers() -> 
             await request
             await one.until_state(_S.READY)
 
-    asyncio.run(asyncio.wait_for(scenario(), 60))
+    asyncio.run(asyncio.wait_for(scenario(), 90))
 
 
 @pytest.mark.usefixtures("stalls_are_told")
@@ -276,7 +276,7 @@ def test_real_server_that_stalls_is_restarted_and_its_tile_stays(
                 await request
             await generate(one)
 
-    asyncio.run(asyncio.wait_for(scenario(), 60))
+    asyncio.run(asyncio.wait_for(scenario(), 90))
 
 
 @pytest.mark.usefixtures("stalls_are_told")
@@ -313,7 +313,7 @@ def test_real_server_is_probed_without_a_trace_and_a_hung_one_is_seen(
             one.process.resume()
             assert (await one.until_state(_S.READY)).pid == server.pid
 
-    asyncio.run(asyncio.wait_for(scenario(), 60))
+    asyncio.run(asyncio.wait_for(scenario(), 90))
 
 
 @pytest.mark.usefixtures("stalls_are_told")
@@ -329,4 +329,4 @@ def test_tiny_real_server_under_mixed_load_raises_no_alarm() -> None:
             assert _S.STALLED not in one.history
             assert _S.BUSY in one.history
 
-    asyncio.run(asyncio.wait_for(scenario(), 60))
+    asyncio.run(asyncio.wait_for(scenario(), 90))

@@ -229,7 +229,7 @@ class Campaign:
                 self.requests += 1
                 self._streams.append(Stream(self._gateway))
             for stream in self._streams:
-                stream.has_begun.wait(20)
+                stream.has_begun.wait(90)
 
     def _save(self) -> None:
         def profile(number: int) -> bool:

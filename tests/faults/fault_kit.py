@@ -25,7 +25,7 @@ from app.engine.supervisor import Supervisor, life, logfiles, preflight, states
 from app.wire.nouns import EngineInfo, Failure, Machine, Profile, Server, ServerState
 from app.wire.options import OptionValue, RuntimeInfo
 
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 READY = ("importing", "loading", "listen", "loaded", "beat")
 TICK_S = 0.1
 PROC_FILES = Path("/proc/self/fd")
@@ -206,11 +206,24 @@ def open_files() -> int:
     return len(list(folder.iterdir()))
 
 
-async def so(condition: Callable[[], bool], deadline_s: float = 20.0) -> None:
+async def so(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
     """Wait for what nothing announces."""
     async with asyncio.timeout(deadline_s):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+def what_tasks_wait_for() -> list[str]:
+    """Return for each task of this loop the lines in which it waits, outermost first."""
+    found = []
+    for task in asyncio.all_tasks():
+        lines, at = [task.get_name()], task.get_coro()
+        while at is not None:
+            frame = getattr(at, "cr_frame", None)
+            lines.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}" if frame else repr(at))
+            at = getattr(at, "cr_await", None)
+        found.append(" > ".join(lines))
+    return found
 
 
 def run(

@@ -115,7 +115,7 @@ def test_jumps_of_the_clock_lose_nothing_that_is_young(monkeypatch: pytest.Monke
         }
         await memory.close()
 
-    asyncio.run(asyncio.wait_for(live(), 60.0))
+    asyncio.run(asyncio.wait_for(live(), 90))
     figures.record(
         "jump of the clock by up to 11 years while the engine runs",
         JUMPS,

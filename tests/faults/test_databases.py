@@ -134,7 +134,7 @@ def campaign(folder: Path, runs: int) -> None:
         shutil.copytree(folder / "kept", home)
         done = [damage(chance, home / name) for name in places]
         try:
-            asyncio.run(asyncio.wait_for(use_history(home / "history.db"), 30.0))
+            asyncio.run(asyncio.wait_for(use_history(home / "history.db"), 90))
             use_store(home / "hub.sqlite")
         except Exception as error:
             raise AssertionError(f"run {run}: {', '.join(done)}") from error

@@ -12,7 +12,7 @@ import msgspec
 import psutil
 import pytest
 from faults import figures
-from faults.fault_kit import READY, World, quick_stand_in, world
+from faults.fault_kit import READY, World, quick_stand_in, what_tasks_wait_for, world
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -28,7 +28,7 @@ from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import ServerState
 
 _S = ServerState
-SETTLE_S = 20.0
+SETTLE_S = 90.0
 WORDS = {
     "good": READY,
     "stubborn": ("stubborn", "child", *READY),
@@ -65,7 +65,7 @@ class Histories(RuleBasedStateMachine):
         self.one: World = self.run(self.scope.__aenter__())
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self.loop.run_until_complete(asyncio.wait_for(work, 60))
+        return self.loop.run_until_complete(asyncio.wait_for(work, 3 * SETTLE_S))
 
     @property
     def state(self) -> ServerState | None:
@@ -144,16 +144,22 @@ class Histories(RuleBasedStateMachine):
             self.loop.close()
 
     async def _end(self) -> None:
+        try:
+            await self._settle()
+        finally:
+            for task in self.waiters:
+                task.cancel()
+            await asyncio.gather(*self.waiters, return_exceptions=True)
+            await self.scope.__aexit__(None, None, None)
+
+    async def _settle(self) -> None:
         if self.state is not None:
             self.one.supervisor.stop("p", force=True)
             server = await self.one.supervisor.settled("p", SETTLE_S)
-            assert server.state in (_S.STOPPED, _S.FAILED)
+            assert server.state in (_S.STOPPED, _S.FAILED), "\n".join(what_tasks_wait_for())
         if self.waiters:
-            _, waiting = await asyncio.wait(self.waiters, timeout=5)
-            for task in waiting:
-                task.cancel()
+            _, waiting = await asyncio.wait(self.waiters, timeout=SETTLE_S)
             assert not waiting, "a waiter was not woken"
-        await self.scope.__aexit__(None, None, None)
 
 
 @pytest.fixture(autouse=True)
@@ -190,7 +196,7 @@ def play(examples: int, steps: int, *, derandomize: bool) -> int:
     return Histories.steps
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_short_histories_end_well() -> None:
     assert play(10, 15, derandomize=True) > 100
 

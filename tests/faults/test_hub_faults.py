@@ -131,7 +131,7 @@ def travel(
     return journey
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(240)
 def test_faults_of_the_hub_leave_no_wrong_byte(standin: StandInHub, home: Path) -> None:
     kinds = ["cut", "wrong byte", "stall", "short body", "error burst", "reset"]
     journey = travel(standin, home, random.Random(3), kinds, 3)  # noqa: S311

@@ -85,7 +85,7 @@ def check_fetched_again(one: Campaign) -> None:
         assert again <= most, f"{repo_id}: {again} of {size} bytes again"
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 def test_kills_amid_work_lose_nothing_and_leave_nothing(homes: Path, standin: StandInHub) -> None:
     one = play(homes, standin, 5, SHORT)
     assert len(one.blows) == len(SHORT)
@@ -93,7 +93,7 @@ def test_kills_amid_work_lose_nothing_and_leave_nothing(homes: Path, standin: St
     assert min(one.work.saves, one.settings.saves) > 0
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(240)
 def test_scan_of_a_disk_that_hangs_ends_with_its_killed_engine(homes: Path) -> None:
     home = new_home(homes)
     # Whoever opens this waits for a writer that never comes.

@@ -22,7 +22,7 @@ from app.worker.hub.store import Store
 
 SEED = int(os.environ.get("FAULT_SEED", "20261124"))
 COUNT = int(os.environ.get("TORN_DATABASES", "160"))
-DEADLINE_S = 60.0
+DEADLINE_S = 90.0
 PAGE = 4096
 _WRITER = """
 import asyncio, sys, time

@@ -133,7 +133,7 @@ class Saver:
     def end(self) -> None:
         """Save no more, and wait for the save that is under way."""
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(90)
         assert not self._thread.is_alive(), f"a save of {self._document.path} never ended"
 
     def _run(self) -> None:
@@ -241,7 +241,7 @@ class Stream:
 
     def _read(self) -> None:
         parts = urlsplit(self._gateway)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=40)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=90)
         body = chat(max_tokens=1_000_000, stream=True, **ENDLESS)
         try:
             connection.request("POST", "/v1/chat/completions", json.dumps(body).encode())

@@ -129,7 +129,7 @@ def search(qtbot: QtBot, panel: ModelsPanel, hub: HandHub, text: str) -> None:
     """Type, and let the pause pass."""
     count = len(hub.questions)
     panel.search.setText(text)
-    qtbot.waitUntil(lambda: len(hub.questions) > count, timeout=30_000)
+    qtbot.waitUntil(lambda: len(hub.questions) > count, timeout=90_000)
 
 
 def browse(panel: ModelsPanel) -> None:

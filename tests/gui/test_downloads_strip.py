@@ -336,7 +336,7 @@ def test_strip_leaves_room_for_the_list_in_a_low_window(
 
     for height, rows in ((500, 1), (546, 2), (900, 3)):
         panel.resize(400, height)
-        qtbot.waitUntil(lambda rows=rows: is_laid_out(rows), timeout=30_000)
+        qtbot.waitUntil(lambda rows=rows: is_laid_out(rows), timeout=90_000)
 
 
 @pytest.mark.parametrize(

@@ -41,4 +41,4 @@ def test_old_garbage_is_freed_by_a_full_collection(qtbot: QtBot, collector: None
     del ring
     gc.collect(1)
     assert freed() is not None
-    qtbot.waitUntil(lambda: freed() is None, timeout=30_000)
+    qtbot.waitUntil(lambda: freed() is None, timeout=90_000)

@@ -301,8 +301,8 @@ def test_seconds_of_a_rate_limit_are_counted_down(qtbot: QtBot) -> None:
     limited = "The hub limits requests. Try again in 2 s."
     hub.refuse(AppError(limited, code=ErrorCode.HUB_LIMITED))
     assert "Try again in 2 s." in said(panel)
-    qtbot.waitUntil(lambda: "Try again in 1 s." in said(panel), timeout=30_000)
-    qtbot.waitUntil(lambda: not any("Try again in" in t for t in said(panel)), timeout=30_000)
+    qtbot.waitUntil(lambda: "Try again in 1 s." in said(panel), timeout=90_000)
+    qtbot.waitUntil(lambda: not any("Try again in" in t for t in said(panel)), timeout=90_000)
     assert "The hub limits requests." in said(panel)
 
 

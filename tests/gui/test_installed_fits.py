@@ -18,7 +18,7 @@ from app.wire.hub import Fit, Verdict
 from app.wire.nouns import Model, Server, ServerState
 from app.wire.shape import CachePart, CacheShape, ModelShape
 
-DEADLINE_MS = 30_000
+DEADLINE_MS = 90_000
 
 
 def shaped(name: str, weights_gib: float, *, cache: bool = True) -> Model:

@@ -83,7 +83,7 @@ def test_lock_of_a_killed_window_does_not_keep_the_next_one_out(home: Path, qtbo
         "one = SingleInstance(); assert one.claim() is Claim.OURS; "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    killed = subprocess.run([sys.executable, "-c", code], timeout=30, check=False)
+    killed = subprocess.run([sys.executable, "-c", code], timeout=90, check=False)
     assert killed.returncode == -9
     later = SingleInstance()
     assert later.claim() is Claim.OURS

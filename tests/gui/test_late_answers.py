@@ -155,7 +155,7 @@ def test_profile_refused_after_its_form_was_closed_is_told_in_the_window(
     gone: list[bool] = []
     form.destroyed.connect(lambda: gone.append(True))
     actions.close_form()
-    qtbot.waitUntil(lambda: bool(gone), timeout=30_000)
+    qtbot.waitUntil(lambda: bool(gone), timeout=90_000)
     scene.line.take("save-profile").fail("The profile changed meanwhile.")
     assert scene.told == ["The profile changed meanwhile."]
 

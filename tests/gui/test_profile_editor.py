@@ -46,7 +46,7 @@ def editing(qtbot: QtBot) -> ProfileForm:
 
 def test_form_asks_about_its_draft_after_a_moment_of_rest(qtbot: QtBot) -> None:
     dialog = editing(qtbot)
-    with qtbot.waitSignal(dialog.draft_changed, timeout=30_000) as blocker:
+    with qtbot.waitSignal(dialog.draft_changed, timeout=90_000) as blocker:
         field(dialog, "max_tokens").setText("100")
     assert blocker.args is not None
     draft = blocker.args[0]
@@ -55,7 +55,7 @@ def test_form_asks_about_its_draft_after_a_moment_of_rest(qtbot: QtBot) -> None:
 
 def test_form_asks_without_the_field_that_is_wrong(qtbot: QtBot) -> None:
     dialog = editing(qtbot)
-    with qtbot.waitSignal(dialog.draft_changed, timeout=30_000) as blocker:
+    with qtbot.waitSignal(dialog.draft_changed, timeout=90_000) as blocker:
         field(dialog, "temp").setText("hot")
     assert blocker.args is not None
     assert blocker.args[0].options == {}
@@ -225,7 +225,7 @@ def sheet(qtbot: QtBot) -> ImportSheet:
 
 
 def submitted(qtbot: QtBot, sheet: ImportSheet) -> ImportRequest:
-    with qtbot.waitSignal(sheet.submitted, timeout=30_000) as blocker:
+    with qtbot.waitSignal(sheet.submitted, timeout=90_000) as blocker:
         qtbot.mouseClick(sheet.import_button, LEFT)
     assert blocker.args is not None
     return blocker.args[0]
@@ -293,7 +293,7 @@ def test_rename_wants_a_new_name_that_is_free(qtbot: QtBot) -> None:
     assert not dialog.button.isEnabled()
     assert dialog.note.text() == "There is already a profile of this name."
     dialog.field.setText(" Writing ")
-    with qtbot.waitSignal(dialog.submitted, timeout=30_000) as blocker:
+    with qtbot.waitSignal(dialog.submitted, timeout=90_000) as blocker:
         qtbot.keyClick(dialog.field, Qt.Key.Key_Return)
     assert blocker.args == ["Writing"]
 

@@ -15,7 +15,7 @@ from app.wire.policy import ON_CRASH
 
 
 def save(qtbot: QtBot, dialog: ProfileForm) -> ProfileDraft:
-    with qtbot.waitSignal(dialog.submitted, timeout=30_000) as blocker:
+    with qtbot.waitSignal(dialog.submitted, timeout=90_000) as blocker:
         qtbot.mouseClick(dialog.save_button, Qt.MouseButton.LeftButton)
     assert blocker.args is not None
     return blocker.args[0]

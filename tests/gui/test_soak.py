@@ -130,7 +130,7 @@ def engine_of_made_up_servers(seconds: int) -> Iterator[str]:
         process.terminate()
         process.stdin.close()
         process.stdout.close()
-        process.wait(30)
+        process.wait(90)
 
 
 @pytest.mark.soak

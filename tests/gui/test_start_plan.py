@@ -230,7 +230,7 @@ def test_preview_guesses_by_the_model_and_is_corrected_by_the_plan(qtbot: QtBot)
     panel = panel_of(qtbot, engine)
     engine.sample({"coding": FIGURES})
     strip, preview = panel.memory_strip, panel.preview
-    with qtbot.waitSignal(preview.plan_wanted, timeout=30_000) as wanted:
+    with qtbot.waitSignal(preview.plan_wanted, timeout=90_000) as wanted:
         preview.show_profile("chat")
         # Weights and runtime, as on every other screen; nobody knows its cache.
         assert strip.total_text() == "With Fast chat: 35.6 of 64 GB"
@@ -323,7 +323,7 @@ def test_model_that_is_dropped_is_run(qtbot: QtBot) -> None:
     panel.dragLeaveEvent(QDragLeaveEvent())
     assert panel._drop.text() == ""
     carry(panel, data)
-    with qtbot.waitSignal(panel.run_requested, timeout=30_000) as asked:
+    with qtbot.waitSignal(panel.run_requested, timeout=90_000) as asked:
         drop(panel, data)
     assert asked.args == [LLAMA]
     assert panel._drop.text() == ""

@@ -48,7 +48,7 @@ class Asker:
     def ask(self) -> None:
         """Let it look, and wait until the question is over, if there is one."""
         self.updates.look()
-        self.qtbot.waitUntil(lambda: self.updates._process is None, timeout=20_000)
+        self.qtbot.waitUntil(lambda: self.updates._process is None, timeout=90_000)
 
     def wait_s(self) -> float:
         return int(str(self.memory.value("updates_next"))) - time.time()
@@ -106,10 +106,10 @@ def test_question_without_an_answer_is_a_line_in_the_log_and_comes_again_sooner(
 def test_end_does_not_wait_for_a_page_that_is_slow(asker: Asker) -> None:
     asker.page.hold()
     asker.updates.look()
-    asker.qtbot.waitUntil(lambda: bool(asker.page.asked), timeout=20_000)
+    asker.qtbot.waitUntil(lambda: bool(asker.page.asked), timeout=90_000)
     begin = time.monotonic()
     asker.updates.end()
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 9
     assert asker.offered == []
 
 

@@ -15,7 +15,7 @@ from app.gui.dialogs.delete_sheet import DeleteSheet
 from app.gui.inspector.server.page import ServerPage
 from app.gui.mirror import LinkState
 
-LOST_S = 30.0
+LOST_S = 90.0
 """Silence counts as lost after 6 s; a connection that cannot be made, after 5 s."""
 
 
