@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from engine_kit import DEADLINE_S, RunningEngine, environment, new_home, running_engine, until
+from model_kit import make_folder, model_files
 from stranger_kit import answering
 
 from app import __version__, paths
@@ -198,9 +199,15 @@ def test_stop_ends_the_server_and_is_content_without_one(engine: RunningEngine, 
     assert mlxm(engine.home, "stop", "demo").stdout == "Demo does not run\n"
 
 
-def test_ctrl_c_while_waiting_exits_130(engine: RunningEngine) -> None:
+def test_ctrl_c_while_waiting_exits_130(engine: RunningEngine, tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "model", model_files())
+    (folder / "model.safetensors").unlink()
+    # Who reads this waits for ever, so that the command does, too.
+    os.mkfifo(folder / "model.safetensors")
+    engine.write_profile("endless", f'name = "Endless"\nmodel = "{folder}"\n')
+    until(lambda: "Endless" in mlxm(engine.home, "list").stdout)
     process = subprocess.Popen(
-        [*PROGRAM, "start", "demo"],
+        [*PROGRAM, "start", "endless"],
         env=environment(engine.home),
         cwd=paths.program_root(),
         stderr=subprocess.PIPE,
@@ -211,7 +218,9 @@ def test_ctrl_c_while_waiting_exits_130(engine: RunningEngine) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, errors) == (130, "")
-    engine.stop_server("demo")
+    with engine.api() as api:
+        api.stop_server("endless", force=True)
+    engine.settle("endless")
 
 
 def test_auth_02_command_without_the_key_exits_5(homes: Path) -> None:

@@ -453,6 +453,8 @@ def test_interrupted_pull_leaves_the_download_to_the_engine(
     with engine_for(standin, homes) as engine:
         process = mlxm(engine, "pull", ID)
         follow(engine, lambda d: d.done_bytes > 1 * MB)
+        # Not over before the command hears of it.
+        standin.rate = 50_000
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=90)
         assert process.returncode == 130

@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from app import paths
 from app.gui.instance import Claim, SingleInstance
 
-DEADLINE_MS = 20_000
+DEADLINE_MS = 90_000
 
 
 def second_start(home: Path, *arguments: str) -> QProcess:
