@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,8 @@ hypothesis.settings.register_profile(
     "machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("machine")
+# A shell lets what it starts in the background ignore interrupts, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # What runs in the engine's loop is tested in that loop.
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 

@@ -318,14 +318,18 @@ def test_real_server_is_probed_without_a_trace_and_a_hung_one_is_seen(
 
 @pytest.mark.usefixtures("stalls_are_told")
 def test_tiny_real_server_under_mixed_load_raises_no_alarm() -> None:
+    async def load(one: World, text: str, tokens: int, end: float) -> None:
+        while time.monotonic() < end:
+            await generate(one, max_tokens=tokens, text=text)
+
     async def scenario() -> None:
-        async with real_world(2.0) as one:
+        async with real_world(8.0) as one:
             await one.start()
-            prompts = ["Hello", "a long story " * 200, "more " * 20]
-            for _ in range(2):
-                await asyncio.gather(
-                    *(generate(one, max_tokens=40, text=text) for text in prompts),
-                )
+            # Longer than the patience, which no busy machine uses up between two tokens.
+            end = time.monotonic() + 12.0
+            # Of different length, so that one is always open: silence is counted from then on.
+            loads = [("Hello", 300), ("a long story " * 200, 40), ("more " * 20, 110)]
+            await asyncio.gather(*(load(one, text, tokens, end) for text, tokens in loads))
             assert _S.STALLED not in one.history
             assert _S.BUSY in one.history
 
