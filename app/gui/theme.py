@@ -174,6 +174,9 @@ def style_sheet(t: Tokens) -> str:
     """Return the style sheet of the app. Rules are scoped by object name or property."""
     return f"""
 QToolTip {{ background: {t.card}; color: {t.tx}; border: 1px solid {t.line2}; padding: 4px 6px; }}
+/* Qt's own balloon, where the desktop shows no notifications, is light yellow in any look. */
+QBalloonTip QLabel {{ color: {LIGHT.tx}; }}
+QBalloonTip QPushButton {{ background: transparent; border: none; padding: 0; min-height: 0; }}
 QPushButton {{
     background: {t.card}; color: {t.tx}; border: 1px solid {t.line2}; border-radius: 7px;
     padding: 0 12px; min-height: 26px; max-height: 26px;

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QLabel, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.theme import DARK, LIGHT, Tokens, style_sheet, theme
@@ -39,6 +39,20 @@ def test_tick_of_a_menu_is_smooth(qtbot: QtBot, mode: str) -> None:
 
 def _shades(image: QImage) -> set[int]:
     return {image.pixel(x, y) for x in range(30) for y in range(image.height())}
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_text_of_a_notification_on_light_yellow_is_dark(qtbot: QtBot, mode: str) -> None:
+    theme().set_mode(mode)
+    try:
+        # Qt makes its own only where there is a tray; the style sheet goes by the name.
+        balloon = type("QBalloonTip", (QWidget,), {})()
+        qtbot.addWidget(balloon)
+        text = QLabel("Coding assistant failed", balloon)
+        text.ensurePolished()
+        assert text.palette().windowText().color().lightness() < 60
+    finally:
+        theme().set_mode("system")
 
 
 def test_menu_leaves_a_gap_between_its_longest_text_and_the_keys(qtbot: QtBot) -> None:
