@@ -7,6 +7,7 @@ BIN := .venv/bin
 ARGS :=
 # Whole files are dealt out, so that a file's tests still run in order and share their fixtures.
 # More of them at a time than there are cores: most tests wait for a process most of the time.
+# A worker that dies ends the run; to replace one makes pytest-xdist 3.8 wait for ever.
 PARALLEL := --numprocesses 4 --dist loadfile --max-worker-restart 0
 PYTEST := QT_QPA_PLATFORM=$${QT_QPA_PLATFORM:-offscreen} $(BIN)/python -m pytest
 

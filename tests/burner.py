@@ -4,7 +4,7 @@ import subprocess
 import sys
 from types import TracebackType
 
-DEADLINE_S = 90.0
+from patience import DEADLINE_S
 
 # Does what a line on stdin says, and answers each with a line.
 CHILD = """

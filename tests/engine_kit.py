@@ -19,15 +19,13 @@ from urllib.parse import urlsplit
 
 import leaks
 import psutil
+from patience import DEADLINE_S
 
 from app import paths
 from app.client.api import Api
 from app.client.launch import KEY_VARIABLE
 from app.wire.events import Event
 from app.wire.nouns import Server, ServerState
-
-# No test waits longer than this for one thing; a server's start on a busy machine took 8 s.
-DEADLINE_S = 90.0
 
 ENDLESS: dict[str, Any] = {"logit_bias": {"0": -100.0, "2": -100.0}}
 """Keeps the demo model from ending its answer: these are its end tokens."""

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from patience import DEADLINE_S
+
 from app.gate import Policy
 from app.gateway import Gateway, Served, Upstream
 from app.gateway.shared import Limits
-
-# No test waits longer than this for anything.
-DEADLINE_S = 90.0
 
 Script = Callable[["Call"], Awaitable[None]]
 

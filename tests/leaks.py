@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from patience import DEADLINE_S
 from PySide6.QtCore import QCoreApplication, QEvent, QThread, QThreadPool
 from PySide6.QtWidgets import QApplication, QWidget
 from shiboken6 import Shiboken
@@ -18,8 +19,6 @@ from shiboken6 import Shiboken
 APP = str(Path(__file__).parent.parent / "app")
 
 # Ends of threads and processes were seen within 0.3 s, a call that waits for the worker's imports
-# within 5; the rest is for a busy machine.
-DEADLINE_S = 90.0
 
 # asyncio makes one thread for each child process on Python 3.11; it ends when the child does.
 # "Dummy" is a thread of Qt that ran Python once; Python keeps the entry, so QThreads are looked at.

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from urllib.parse import urlsplit
 
 from engine_kit import ENDLESS, RunningEngine, chat
+from patience import DEADLINE_S
 
 SECRET = "the words of the user"
 
@@ -15,7 +16,7 @@ SECRET = "the words of the user"
 def open_stream(engine: RunningEngine) -> Generator[http.client.HTTPResponse]:
     """A stream that does not end by itself."""
     parts = urlsplit(engine.gateway_url)
-    link = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=90)
+    link = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=DEADLINE_S)
     body = chat(SECRET, stream=True, max_tokens=4000, **ENDLESS)
     try:
         link.request("POST", "/v1/chat/completions", json.dumps(body))

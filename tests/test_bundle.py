@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from patience import DEADLINE_S
 
 from app import __main__ as program
 from app import __version__, guard, paths
@@ -223,7 +224,7 @@ def test_runner_for_another_python_is_whole(bundle: Any, tmp_path: Path) -> None
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=DEADLINE_S,
         check=True,
     )
     assert done.stdout.startswith(str(tmp_path))

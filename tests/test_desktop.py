@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from patience import DEADLINE_S
 
 from app import __main__ as program
 from app import desktop, paths
@@ -97,7 +98,7 @@ def test_validator_of_the_desktop_accepts_the_entry(home: Path) -> None:
     menu = desktop.install()
     done = subprocess.run(
         ["desktop-file-validate", str(menu)],
-        capture_output=True, text=True, timeout=90, check=False,
+        capture_output=True, text=True, timeout=DEADLINE_S, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -112,6 +113,6 @@ def test_desktop_names_the_app_for_its_links(data: Path, home: Path) -> None:
     done = subprocess.run(
         ["gio", "mime", f"x-scheme-handler/{links.SCHEME}"],
         env=os.environ | {"XDG_CONFIG_HOME": str(data), "XDG_DATA_DIRS": "/usr/share"},
-        capture_output=True, text=True, timeout=90, check=False,
+        capture_output=True, text=True, timeout=DEADLINE_S, check=False,
     )  # fmt: skip
     assert "mlx-model-manager.desktop" in done.stdout

@@ -12,6 +12,7 @@ from engine_kit import RunningEngine, running_engine, until
 from hub import StandInHub
 from huggingface_hub.utils import WeakFileLock
 from model_kit import make_folder, make_hub_repo, model_files
+from patience import DEADLINE_S
 from test_downloads import cache_of, engine_for, finish, follow, mlxm
 
 from app import paths
@@ -273,12 +274,12 @@ def test_check_by_the_command_line(standin: StandInHub, homes: Path) -> None:
         api.add_download(DownloadRequest(ID))
         finish(engine)
         process = mlxm(engine, "verify", ID)
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, err
         assert "All 4 files are intact" in out
         spoil(blob(engine, "model.safetensors"))
         process = mlxm(engine, "verify", ID)
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 1
         assert "model.safetensors is damaged" in err
         assert f"mlxm pull --verify {ID}" in err
@@ -361,7 +362,7 @@ def test_removal_is_shown_before_it_is_done(homes: Path) -> None:
         assert done.left == (str(copy),)
         assert model_of(engine, str(copy)).locations == (str(copy),)
         process = mlxm(engine, "rm", "--preview", str(copy))
-        out, _ = process.communicate(timeout=90)
+        out, _ = process.communicate(timeout=DEADLINE_S)
         assert "to the trash" in out
         assert "Used by the profile “Coding”" in out
 
@@ -373,7 +374,7 @@ def test_folder_goes_to_the_trash(homes: Path, home: Path) -> None:
         api.change_settings({"model_folders": str(engine.home / "disk")})
         model_of(engine, str(folder))
         process = mlxm(engine, "rm", str(folder))
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, err
         assert "is in the trash" in out
         assert not folder.exists()
@@ -477,17 +478,17 @@ def test_leftovers_of_a_paused_download_are_its_own(standin: StandInHub, homes: 
         assert left.id == "a/cancelled"
         assert left.files == 1
         process = mlxm(engine, "clean")
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, err
         assert "a/cancelled" in out
         assert "mlxm clean --yes" in out
         assert api.leftovers() == [left]
         process = mlxm(engine, "clean", "--yes")
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=DEADLINE_S)
         assert "are free again" in out
         assert api.leftovers() == []
         process = mlxm(engine, "clean")
-        assert "no unfinished files" in process.communicate(timeout=90)[0]
+        assert "no unfinished files" in process.communicate(timeout=DEADLINE_S)[0]
         assert api.downloads()[0].done_bytes > 1 * MB
         standin.rate = None
         api.resume_download(ID)

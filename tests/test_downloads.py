@@ -16,6 +16,7 @@ import pytest
 from download_kit import ID, MB, add_model, check_files, environment_for
 from engine_kit import RunningEngine, new_home, running_engine, until, wait_for_event
 from hub import Fault, StandInHub, rate_limited
+from patience import DEADLINE_S
 
 from app import paths
 from app.engine.downloads.changes import ModelChanges
@@ -400,7 +401,7 @@ def test_pull_and_rm_by_the_command_line(standin: StandInHub, homes: Path) -> No
     add_model(standin, 4 * MB)
     with engine_for(standin, homes) as engine, engine.api() as api:
         process = mlxm(engine, "pull", ID)
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, err
         assert f"{ID} is there, 4.0 MB" in out
         assert "\r" not in out
@@ -408,29 +409,29 @@ def test_pull_and_rm_by_the_command_line(standin: StandInHub, homes: Path) -> No
         commit = standin.models[ID].sha
         address = f"https://huggingface.co/{ID}/tree/{commit}?library=mlx-lm"
         process = mlxm(engine, "pull", address)
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, err
         assert f"{ID} is there" in out
         process = mlxm(engine, "rm", ID)
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, err
         assert "is deleted" in out
         assert ID not in {m.id for m in api.models()}
         assert not list(cache_of(engine).glob("models--*"))
         process = mlxm(engine, "rm", ID)
-        _, err = process.communicate(timeout=90)
+        _, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 1
         assert "There is no model" in err
         process = mlxm(engine, "pull", address)
-        _, err = process.communicate(timeout=90)
+        _, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 1
         assert f"is downloaded in its revision “{commit}”, but servers use main" in err
         process = mlxm(engine, "pull", "https://example.org/a/b")
-        _, err = process.communicate(timeout=90)
+        _, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 1
         assert "is no address of a model on the hub" in err
         process = mlxm(engine, "pull", "mlx-community/None")
-        _, err = process.communicate(timeout=90)
+        _, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 1
         assert "There is no model mlx-community/None" in err
 
@@ -440,7 +441,7 @@ def test_pull_tells_for_how_long_the_hub_makes_it_wait(standin: StandInHub, home
     standin.add_fault(rate_limited(3, path="/api/models/"))
     with engine_for(standin, homes) as engine:
         process = mlxm(engine, "pull", ID)
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, err
         assert re.search(r"The hub limits requests, tries again in [1-4] s", out)
 
@@ -456,7 +457,7 @@ def test_interrupted_pull_leaves_the_download_to_the_engine(
         # Not over before the command hears of it.
         standin.rate = 50_000
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=90)
+        _, err = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 130
         assert "goes on" in err
         standin.rate = None

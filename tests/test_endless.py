@@ -3,10 +3,9 @@
 import asyncio
 
 import pytest
+from patience import DEADLINE_S
 
 from app.engine.endless import keep_going
-
-DEADLINE_S = 90.0
 
 
 @pytest.mark.expect_log("the task measure failed")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from patience import DEADLINE_S
 
 from app import files, logs
 
@@ -223,7 +224,7 @@ def test_bugfix_01_exception_that_nobody_handles_is_logged(tmp_path: Path, kind:
         f"from pathlib import Path\nfrom app import logs\nlogs.set_up(Path({str(file)!r}))\n"
         f"logs.hook_exceptions('engine')\n{CRASHES[kind]}\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=False, timeout=90)
+    subprocess.run([sys.executable, "-c", code], check=False, timeout=DEADLINE_S)
     text = file.read_text()
     assert text.count("unhandled exception") == 1
     assert "Traceback" in text

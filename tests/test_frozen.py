@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
+from patience import DEADLINE_S
 
 from app import paths
 
@@ -148,7 +149,7 @@ def _start_s(frozen: Path) -> tuple[float, float]:
         raise AssertionError("no window came")
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(90)
+        process.wait(DEADLINE_S)
 
 
 def _logged_at(text: str, words: str) -> float | None:
@@ -176,7 +177,7 @@ def test_frozen_libraries_of_qt_all_come_from_the_bundle(frozen: Path) -> None:
             env=os.environ | {"LD_LIBRARY_PATH": str(inner)},
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=DEADLINE_S,
             check=True,
         )
         for line in ldd.stdout.splitlines():
@@ -201,7 +202,7 @@ def test_frozen_guard_stays_small_and_ends_with_its_owner(frozen: Path, home: Pa
         assert json.loads(process.stdout.readline())["event"] == "spawned"
         resident = psutil.Process(process.pid).memory_info().rss
         process.stdin.close()
-        assert process.wait(90) == 0
+        assert process.wait(DEADLINE_S) == 0
     _report(f"guard: {resident / MIB:.1f} MiB")
     assert resident <= 20 * MIB
 
@@ -216,11 +217,11 @@ def test_frozen_window_starts_its_engine_and_ends_with_it(frozen: Path, home: Pa
             time.sleep(0.05)
         engine = json.loads(paths.engine_file().read_text(encoding="utf-8"))
         process.send_signal(signal.SIGTERM)
-        process.wait(90)
+        process.wait(DEADLINE_S)
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait(90)
+            process.wait(DEADLINE_S)
     gone = time.monotonic() + 20
     while psutil.pid_exists(engine["pid"]) and time.monotonic() < gone:
         time.sleep(0.05)

@@ -450,8 +450,10 @@ def test_hang_up_reaches_the_server_within_100_ms(how: str) -> None:
             for h.server.script, body in PHASES * 3:
                 took.append(await hang_up(h, body, how))
         assert median(took) < 0.1
-        # A computer under load may stop for longer than that, but not in every phase.
-        assert max(took) < 60
+        # A busy computer may take longer than that, but not in every try of a phase, and never as
+        # long as the ping that would find it out.
+        assert max(min(took[phase :: len(PHASES)]) for phase in range(len(PHASES))) < 0.1
+        assert max(took) < 10
 
     run(test())
 

@@ -317,7 +317,7 @@ def test_close_cuts_a_client_that_does_not_read() -> None:
             await h.server.called.wait()
             (connection,) = h.gateway._connections
             await until(lambda: connection._is_paused)
-            await asyncio.wait_for(h.gateway.close(), 10)
+            await asyncio.wait_for(h.gateway.close(), 5)
             assert not h.gateway._connections
             await h.server.calls[0].hung_up.wait()
 

@@ -151,8 +151,8 @@ def test_hang_up_of_a_client_that_waits_for_one_piece_reaches_the_server(script:
             began = time.monotonic()
             client.writer.close()
             await h.server.calls[0].hung_up.wait()
-            # The benchmark measures it; a script that nobody ends goes on for ever.
-            assert time.monotonic() - began < 60
+            # The benchmark measures it; a ping would find it out after 15 s.
+            assert time.monotonic() - began < 10
 
     run(test())
 

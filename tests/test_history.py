@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from engine_kit import RunningEngine, new_home, running_engine, until
+from patience import DEADLINE_S
 
 from app import paths
 from app.engine.history import History, figures
@@ -29,7 +30,7 @@ def run(work: Callable[[History], Awaitable[None]], path: Path | None = None) ->
         finally:
             await history.close()
 
-    asyncio.run(asyncio.wait_for(live(), 90))
+    asyncio.run(asyncio.wait_for(live(), DEADLINE_S))
 
 
 def filled(seconds: int, *, batch: int = 10, begin: float | None = None) -> sqlite3.Connection:

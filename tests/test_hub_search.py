@@ -175,7 +175,7 @@ def test_search_on_a_hub_in_trouble_is_told_in_words_and_never_empty(
     hub.add_fault(fault)
     began = time.monotonic()
     answer = refused(engine)
-    assert time.monotonic() - began < 90
+    assert time.monotonic() - began < 16
     assert answer.code == code
     assert words in answer.json["error"]["message"]
     hub.clear_faults()
@@ -468,4 +468,4 @@ def test_parser_of_long_hostile_headers_is_fast() -> None:
     parse.next_cursor({"Link": "<" * 1_000_000})
     parse.next_cursor({"Link": "<a>; " * 200_000})
     # What looks at every pair of characters would take minutes.
-    assert time.monotonic() - began < 90
+    assert time.monotonic() - began < 60

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from patience import DEADLINE_S
+
 LOADED = """
 import importlib, sys
 importlib.import_module("app.__main__")
@@ -17,7 +19,7 @@ def loaded_by(module: str) -> set[str]:
     """Return the top-level modules in a process that has imported this module of the app."""
     result = subprocess.run(
         [sys.executable, "-c", LOADED, module],
-        capture_output=True, text=True, timeout=90, check=True,
+        capture_output=True, text=True, timeout=DEADLINE_S, check=True,
     )  # fmt: skip
     return set(result.stdout.split())
 

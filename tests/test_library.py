@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from model_kit import make_folder, make_hub_repo, model_files
+from patience import DEADLINE_S
 
 from app import paths
 from app.engine.library import Library, split_folders
@@ -23,7 +24,6 @@ WORKER = [
     "-c",
     "import sys; from app.worker.main import main; sys.exit(main(sys.argv[1:]))",
 ]
-DEADLINE_S = 90.0
 WEIGHTS = "model.safetensors"
 
 

@@ -111,7 +111,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path, home: Path) -> None:
         env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=DEADLINE_S,
         check=False,
     )
     complaints = [line for line in done.stderr.splitlines() if unit.name in line]

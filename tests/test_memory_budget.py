@@ -357,7 +357,7 @@ def test_start_by_hand_can_be_stopped_while_it_waits_for_memory() -> None:
         assert s.state("next") is ServerState.STARTING
         s.supervisor.stop("next")
         s.tick()
-        assert (await s.supervisor.settled("next", 90)).state is ServerState.STOPPED
+        assert (await s.supervisor.settled("next", DEADLINE_S)).state is ServerState.STOPPED
         assert s.state("old") is ServerState.STOPPING
         s.supervisor.stop("old", force=True)
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import psutil
 import pytest
 from gateway_kit import until
+from patience import DEADLINE_S
 
 from app.engine.process import Child
-
-DEADLINE_S = 90.0
 
 
 def test_close_that_is_cancelled_kills_a_child_that_hangs(tmp_path: Path) -> None:

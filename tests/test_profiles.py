@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import tomlkit
+from patience import DEADLINE_S
 
 from app import files, paths
 from app.engine.bus import Bus
@@ -465,7 +466,7 @@ def test_option_default_is_itself_a_good_value(row: Any) -> None:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 90))
+    asyncio.run(asyncio.wait_for(work, DEADLINE_S))
 
 
 def make_bus() -> Bus:

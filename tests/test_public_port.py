@@ -25,6 +25,7 @@ from gateway_kit import (
     stalled,
 )
 from gateway_kit import until as until_so
+from patience import DEADLINE_S
 
 from app.wire.nouns import PublicPort
 from app.wire.requests import RequestState
@@ -173,7 +174,7 @@ def test_port_of_a_profile_follows_its_file(homes: Path) -> None:
         answer = call(found.url, "POST", "/v1/chat/completions", chat(model="whatever"))
         assert (answer.status, answer.json["model"]) == (200, "whatever")
         # A client that keeps its connection must not reach the profile by its old port.
-        link = http.client.HTTPConnection("127.0.0.1", first, timeout=90)
+        link = http.client.HTTPConnection("127.0.0.1", first, timeout=DEADLINE_S)
         link.request("GET", "/v1/models")
         assert [m["id"] for m in json.loads(link.getresponse().read())["data"]] == ["Coding"]
         save(engine, "coding", second)

@@ -10,6 +10,7 @@ import pytest
 from engine_kit import call, chat, new_home, running_engine, until
 from gateway_kit import ASK, DONE, SSE_HEAD, STREAM, Call, event, house, post, run, stalled
 from gateway_kit import until as until_so
+from patience import DEADLINE_S
 from request_kit import SECRET
 
 from app import paths
@@ -103,7 +104,7 @@ def test_texts_are_bounded_together_and_go_with_their_requests(
         assert await kept() == []
         await history.close()
 
-    asyncio.run(asyncio.wait_for(live(), 90))
+    asyncio.run(asyncio.wait_for(live(), DEADLINE_S))
 
 
 def test_recording_is_a_choice_that_is_shown_and_can_be_undone(homes: Path) -> None:

@@ -140,7 +140,7 @@ def test_answer_that_trickles_is_given_up_in_time(
     begin = time.monotonic()
     assert "longer than" in newest(page.url).trouble
     # The whole answer would take more than half an hour.
-    assert time.monotonic() - begin < 150
+    assert time.monotonic() - begin < 60
     gone.set()
 
 

@@ -23,6 +23,7 @@ from gateway_kit import (
 )
 from gateway_kit import run as run_gateway
 from gateway_kit import until as until_so
+from patience import DEADLINE_S
 from request_kit import SECRET, open_stream
 
 from app import paths
@@ -49,7 +50,7 @@ def run(work: Callable[[History], Awaitable[None]], *, days: int = 30) -> None:
         finally:
             await history.close()
 
-    asyncio.run(asyncio.wait_for(live(), 90))
+    asyncio.run(asyncio.wait_for(live(), DEADLINE_S))
 
 
 async def ids(history: History, recent: tuple[RequestRecord, ...] = (), **query: Any) -> list[int]:

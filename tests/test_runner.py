@@ -313,7 +313,7 @@ def test_sigterm_while_generating_ends_with_status_0(tmp_path: Path) -> None:
         one.wait_ready()
         stream = open_stream(one)
         one.process.send_signal(signal.SIGTERM)
-        assert one.process.wait(90) == 0
+        assert one.process.wait(DEADLINE_S) == 0
         stream.close()
 
 
@@ -321,7 +321,7 @@ def test_sigterm_while_importing_ends_with_status_0(tmp_path: Path) -> None:
     with running(tmp_path) as one:
         one.lines.event("importing")
         one.process.send_signal(signal.SIGTERM)
-        assert one.process.wait(90) == 0
+        assert one.process.wait(DEADLINE_S) == 0
 
 
 def test_bugfix_02_guard_that_is_killed_ends_the_real_server(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from model_kit import by_id, config, make_folder, make_hub_repo, model_files, safetensors
+from patience import DEADLINE_S
 
 from app import paths
 from app.architectures import Architectures, _from_source, installed_architectures
@@ -375,7 +376,9 @@ def test_scan_imports_neither_mlx_nor_mlx_lm(tmp_path: Path) -> None:
         f"assert scan(Path({str(tmp_path)!r})).models;"
         "assert not {'mlx', 'mlx_lm', 'transformers'} & sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=90, cwd=paths.program_root())
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=DEADLINE_S, cwd=paths.program_root()
+    )
 
 
 def test_missing_tokenizer_is_a_problem(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from engine_kit import fake_server, running_engine
 from faults.fault_kit import READY, World, open_files, run, so
+from patience import DEADLINE_S
 
 from app import paths
 from app.engine.supervisor import logfiles
@@ -61,7 +62,7 @@ def test_later_crash_takes_the_place_of_an_earlier_one() -> None:
         for text in ("first", "second"):
             one.runtime.words = (f"print:{text}", "exit:1")
             one.supervisor.start("p")
-            await one.supervisor.settled("p", 90)
+            await one.supervisor.settled("p", DEADLINE_S)
         assert log("p.log.crash").read_text() == "second\n"
 
     run(scenario)
@@ -156,7 +157,7 @@ def test_thirty_starts_and_stops_leave_no_file_open() -> None:
         for number in range(30):
             one.runtime.words = READY if number % 3 else ("exit:1",)
             one.supervisor.start("p")
-            await one.supervisor.settled("p", 90)
+            await one.supervisor.settled("p", DEADLINE_S)
             if number % 3:
                 await one.stop()
         await asyncio.sleep(0)

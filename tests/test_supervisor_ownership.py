@@ -13,6 +13,7 @@ import msgspec
 import psutil
 import pytest
 from engine_kit import wait_gone
+from patience import DEADLINE_S
 
 from app import paths
 from app.engine.supervisor import runfile
@@ -90,7 +91,7 @@ def test_leftover_with_its_group_is_ended_and_forgotten(spawn: Spawn) -> None:
     assert runfile.write("p", process.pid, run_id, 5000) is not None
     assert runfile.reap_leftovers() == ["p"]
     wait_gone(members[1:], 2)
-    assert process.wait(90) == -signal.SIGKILL
+    assert process.wait(DEADLINE_S) == -signal.SIGKILL
     assert not list((paths.run() / "servers").iterdir())
     assert runfile.reap_leftovers() == []
 
@@ -160,7 +161,7 @@ def test_stranger_with_the_same_arguments_is_never_signalled(spawn: Spawn) -> No
     stranger = spawn(f"{ID_FLAG}=word", run_id="word")
     write(record_of(ours, "word"))
     assert runfile.reap_leftovers() == ["p"]
-    assert ours.wait(90) == -signal.SIGTERM
+    assert ours.wait(DEADLINE_S) == -signal.SIGTERM
     assert is_untouched(stranger)
 
 
@@ -181,7 +182,7 @@ def test_several_leftovers_are_ended_at_the_same_time(
     monkeypatch.setattr(runfile, "_signal", watched)
     assert runfile.reap_leftovers() == ["p0", "p1", "p2"]
     assert signals == [(3, signal.SIGTERM), (3, signal.SIGKILL)]
-    assert [process.wait(90) for process in processes] == [-signal.SIGKILL] * 3
+    assert [process.wait(DEADLINE_S) for process in processes] == [-signal.SIGKILL] * 3
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", json.dumps({"server_id": "p", "pid": "x"})])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from faults.fault_kit import READY, World, run, stranger_on_a_port
+from patience import DEADLINE_S
 
 from app.engine.supervisor import release, states
 from app.engine.supervisor.backoff import RestartBudget
@@ -53,7 +54,7 @@ def test_all_waiters_are_woken_by_the_transition_that_they_wait_for() -> None:
         supervisor = one.supervisor
         for order, state in ((supervisor.start, _S.READY), (supervisor.stop, _S.STOPPED)):
             order("p")
-            waiters = [asyncio.create_task(supervisor.settled("p", 90)) for _ in range(50)]
+            waiters = [asyncio.create_task(supervisor.settled("p", DEADLINE_S)) for _ in range(50)]
             async with asyncio.timeout(80):
                 servers = await asyncio.gather(*waiters)
             assert {server.state for server in servers} == {state}

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from engine_kit import ENDLESS, call, chat
 from faults.fault_kit import World, so, world
+from patience import DEADLINE_S
 
 from app import paths
 from app.engine.runtimes.mlx_lm import MlxLm
@@ -185,7 +186,7 @@ def test_probe_does_not_count_the_sleep_of_the_computer(monkeypatch: pytest.Monk
             awake[0] = 0.1
             assert not await question
 
-    asyncio.run(asyncio.wait_for(scenario(), 90))
+    asyncio.run(asyncio.wait_for(scenario(), DEADLINE_S))
 
 
 def test_back_off_doubles_up_to_a_minute_and_gives_up_after_five() -> None:
@@ -253,7 +254,7 @@ def test_real_server_that_is_suspended_in_its_work_is_stalled_and_recovers() -> 
             await request
             await one.until_state(_S.READY)
 
-    asyncio.run(asyncio.wait_for(scenario(), 90))
+    asyncio.run(asyncio.wait_for(scenario(), DEADLINE_S))
 
 
 @pytest.mark.usefixtures("stalls_are_told")
@@ -276,7 +277,7 @@ def test_real_server_that_stalls_is_restarted_and_its_tile_stays(
                 await request
             await generate(one)
 
-    asyncio.run(asyncio.wait_for(scenario(), 90))
+    asyncio.run(asyncio.wait_for(scenario(), DEADLINE_S))
 
 
 @pytest.mark.usefixtures("stalls_are_told")
@@ -313,7 +314,7 @@ def test_real_server_is_probed_without_a_trace_and_a_hung_one_is_seen(
             one.process.resume()
             assert (await one.until_state(_S.READY)).pid == server.pid
 
-    asyncio.run(asyncio.wait_for(scenario(), 90))
+    asyncio.run(asyncio.wait_for(scenario(), DEADLINE_S))
 
 
 @pytest.mark.usefixtures("stalls_are_told")
@@ -333,4 +334,4 @@ def test_tiny_real_server_under_mixed_load_raises_no_alarm() -> None:
             assert _S.STALLED not in one.history
             assert _S.BUSY in one.history
 
-    asyncio.run(asyncio.wait_for(scenario(), 90))
+    asyncio.run(asyncio.wait_for(scenario(), DEADLINE_S))

@@ -20,9 +20,10 @@ import psutil
 from download_kit import MB, add_model, check_files, environment_for
 from engine_kit import Lines, call, is_free, new_home, spawn_engine, until
 from faults.errands import Shelf
-from faults.test_kills import GONE_S, LOGS, Strangers, holders
+from faults.test_kills import LOGS, Strangers, holders
 from faults.work_kit import Asker, Document, Saver, Stream, WindowSaves, find, kill, pause
 from hub import StandInHub
+from patience import DEADLINE_S
 
 from app import paths
 from app.wire.nouns import Download
@@ -160,11 +161,11 @@ class Campaign:
         if victim in self.shelf.victims:
             pause(self.chance, 0.3)()
             self.shelf.at_work(victim, process)
-        was_hit = kill(process, GONE_S)
+        was_hit = kill(process, DEADLINE_S)
         if victim in ("server", "guard"):
-            until(lambda: self._server().get("state") in REST, GONE_S)
+            until(lambda: self._server().get("state") in REST, DEADLINE_S)
             for stream in self._streams:
-                stream.check(GONE_S)
+                stream.check(DEADLINE_S)
         self._end_work()
         for saver in (self.work, self.settings):
             saver.check(self.home / "backups")
@@ -195,8 +196,8 @@ class Campaign:
             target.kill()
         if self.current:
             self.blows_to[self.current] += 1
-        owner.wait(GONE_S)
-        _, alive = psutil.wait_procs(everybody, GONE_S)
+        owner.wait(DEADLINE_S)
+        _, alive = psutil.wait_procs(everybody, DEADLINE_S)
         assert not alive, f"{victim} amid {amid}: {alive}"
         self._owner_is_gone()
         return was_hit
@@ -229,7 +230,7 @@ class Campaign:
                 self.requests += 1
                 self._streams.append(Stream(self._gateway))
             for stream in self._streams:
-                stream.has_begun.wait(90)
+                stream.has_begun.wait(DEADLINE_S)
 
     def _save(self) -> None:
         def profile(number: int) -> bool:
@@ -282,9 +283,9 @@ class Campaign:
         for saver in self._savers:
             saver.end()
         for stream in self._streams:
-            stream.check(GONE_S)
+            stream.check(DEADLINE_S)
         for asker in self._askers:
-            asker.end(GONE_S)
+            asker.end(DEADLINE_S)
         self.shelf.end()
         self._savers, self._streams, self._askers = [], [], []
 
@@ -341,13 +342,13 @@ class Campaign:
             return
         self._end_work()
         self._owner.send_signal(signal.SIGTERM)
-        assert self._owner.wait(GONE_S) == 0
+        assert self._owner.wait(DEADLINE_S) == 0
         self._owner_is_gone()
 
     def _reap(self) -> None:
         owner, self._owner = self._owner, None
         if owner is not None:
-            owner.wait(GONE_S)
+            owner.wait(DEADLINE_S)
             if owner.stdout is not None:
                 owner.stdout.close()
 
@@ -356,7 +357,7 @@ class Campaign:
         self._reap()
         self._has_window = False
         self._end_work()
-        _, alive = psutil.wait_procs(leaks.processes_with_home_under(self.home), GONE_S)
+        _, alive = psutil.wait_procs(leaks.processes_with_home_under(self.home), DEADLINE_S)
         assert not alive
         held = [port for port in self._ports if not is_free(port)]
         assert not held or not holders(held, self.home)

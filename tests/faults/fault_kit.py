@@ -15,6 +15,7 @@ import psutil
 import pytest
 from engine_kit import is_free
 from model_kit import make_folder, model_files
+from patience import DEADLINE_S
 
 from app import paths
 from app.engine.bus import Bus
@@ -25,7 +26,6 @@ from app.engine.supervisor import Supervisor, life, logfiles, preflight, states
 from app.wire.nouns import EngineInfo, Failure, Machine, Profile, Server, ServerState
 from app.wire.options import OptionValue, RuntimeInfo
 
-DEADLINE_S = 90.0
 READY = ("importing", "loading", "listen", "loaded", "beat")
 TICK_S = 0.1
 PROC_FILES = Path("/proc/self/fd")

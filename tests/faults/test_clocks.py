@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from engine_kit import RunningEngine, new_home, running_engine, until
 from faults import figures
+from patience import DEADLINE_S
 
 from app import paths
 from app.engine.history import History, history
@@ -115,7 +116,7 @@ def test_jumps_of_the_clock_lose_nothing_that_is_young(monkeypatch: pytest.Monke
         }
         await memory.close()
 
-    asyncio.run(asyncio.wait_for(live(), 90))
+    asyncio.run(asyncio.wait_for(live(), DEADLINE_S))
     figures.record(
         "jump of the clock by up to 11 years while the engine runs",
         JUMPS,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from faults import figures
+from patience import DEADLINE_S
 
 from app.engine.history import History
 from app.wire.hub import HubDetails, HubModel
@@ -134,7 +135,7 @@ def campaign(folder: Path, runs: int) -> None:
         shutil.copytree(folder / "kept", home)
         done = [damage(chance, home / name) for name in places]
         try:
-            asyncio.run(asyncio.wait_for(use_history(home / "history.db"), 90))
+            asyncio.run(asyncio.wait_for(use_history(home / "history.db"), DEADLINE_S))
             use_store(home / "hub.sqlite")
         except Exception as error:
             raise AssertionError(f"run {run}: {', '.join(done)}") from error

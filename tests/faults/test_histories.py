@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from patience import DEADLINE_S
 
 from app.engine.supervisor import life, preflight
 from app.engine.supervisor.backoff import RestartBudget
@@ -28,7 +29,6 @@ from app.wire.errors import AppError, ErrorCode
 from app.wire.nouns import ServerState
 
 _S = ServerState
-SETTLE_S = 90.0
 WORDS = {
     "good": READY,
     "stubborn": ("stubborn", "child", *READY),
@@ -65,7 +65,7 @@ class Histories(RuleBasedStateMachine):
         self.one: World = self.run(self.scope.__aenter__())
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self.loop.run_until_complete(asyncio.wait_for(work, 3 * SETTLE_S))
+        return self.loop.run_until_complete(asyncio.wait_for(work, 3 * DEADLINE_S))
 
     @property
     def state(self) -> ServerState | None:
@@ -155,10 +155,10 @@ class Histories(RuleBasedStateMachine):
     async def _settle(self) -> None:
         if self.state is not None:
             self.one.supervisor.stop("p", force=True)
-            server = await self.one.supervisor.settled("p", SETTLE_S)
+            server = await self.one.supervisor.settled("p", DEADLINE_S)
             assert server.state in (_S.STOPPED, _S.FAILED), "\n".join(what_tasks_wait_for())
         if self.waiters:
-            _, waiting = await asyncio.wait(self.waiters, timeout=SETTLE_S)
+            _, waiting = await asyncio.wait(self.waiters, timeout=DEADLINE_S)
             assert not waiting, "a waiter was not woken"
 
 

@@ -21,11 +21,11 @@ import psutil
 import pytest
 from engine_kit import ENDLESS, call, chat, environment, is_free, new_home, spawn_engine, until
 from faults import figures
+from patience import DEADLINE_S
 
 from app import paths
 from app.engine.supervisor.runfile import ID_FLAG, RunFile
 
-GONE_S = 90.0
 """A runner without its guard ends itself within 8 s, and a suspended one is ended by the engine
 within 22; the rest is for a busy machine."""
 STATES_OF_REST = ("stopped", "failed")
@@ -83,7 +83,7 @@ class Campaign:
             os.kill(pid, signal.SIGKILL)
         if victim in ("engine", "window") and self._owner is not None:
             self._wait_owner()
-        _, alive = psutil.wait_procs(doomed, GONE_S)
+        _, alive = psutil.wait_procs(doomed, DEADLINE_S)
         assert not alive, f"{victim} in {server.get('state')}: {alive}"
         self.blows.append(
             Blow(victim, server.get("state") or "no server", time.monotonic() - began)
@@ -215,7 +215,7 @@ class Campaign:
     def _wait_owner(self) -> None:
         owner = self._owner
         if owner is not None:
-            owner.wait(GONE_S)
+            owner.wait(DEADLINE_S)
 
     def _owner_is_gone(self) -> None:
         owner, self._owner = self._owner, None
@@ -226,7 +226,7 @@ class Campaign:
                 owner.wait()
             if owner.stdout is not None:
                 owner.stdout.close()
-        _, alive = psutil.wait_procs(leaks.processes_with_home_under(self.home), GONE_S)
+        _, alive = psutil.wait_procs(leaks.processes_with_home_under(self.home), DEADLINE_S)
         assert not alive
         held = [port for port in self.ports if not is_free(port)]
         assert not held or not holders(held, self.home)
@@ -234,7 +234,7 @@ class Campaign:
         self._logs_are_right()
 
     def _server_is_told(self, victim: str) -> None:
-        until(lambda: (self._server().get("state") or "stopped") != "stopping", GONE_S)
+        until(lambda: (self._server().get("state") or "stopped") != "stopping", DEADLINE_S)
         until(lambda: self._server().get("state") in STATES_AFTER)
         server = self._server()
         if server["state"] == "failed":

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from faults import figures
+from patience import DEADLINE_S
 
 from app.engine.history import History
 from app.wire.hub import HubDetails, HubModel
@@ -22,7 +23,6 @@ from app.worker.hub.store import Store
 
 SEED = int(os.environ.get("FAULT_SEED", "20261124"))
 COUNT = int(os.environ.get("TORN_DATABASES", "160"))
-DEADLINE_S = 90.0
 PAGE = 4096
 _WRITER = """
 import asyncio, sys, time

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import leaks
 import psutil
 from engine_kit import ENDLESS, chat, environment, until
+from patience import DEADLINE_S
 
 from app import paths
 
@@ -133,7 +134,7 @@ class Saver:
     def end(self) -> None:
         """Save no more, and wait for the save that is under way."""
         self._stop.set()
-        self._thread.join(90)
+        self._thread.join(DEADLINE_S)
         assert not self._thread.is_alive(), f"a save of {self._document.path} never ended"
 
     def _run(self) -> None:
@@ -241,7 +242,9 @@ class Stream:
 
     def _read(self) -> None:
         parts = urlsplit(self._gateway)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=90)
+        connection = http.client.HTTPConnection(
+            parts.hostname or "", parts.port, timeout=DEADLINE_S
+        )
         body = chat(max_tokens=1_000_000, stream=True, **ENDLESS)
         try:
             connection.request("POST", "/v1/chat/completions", json.dumps(body).encode())

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from patience import DEADLINE_MS
 from PySide6.QtCore import QModelIndex, QPoint
 from PySide6.QtWidgets import QLabel, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
@@ -129,7 +130,7 @@ def search(qtbot: QtBot, panel: ModelsPanel, hub: HandHub, text: str) -> None:
     """Type, and let the pause pass."""
     count = len(hub.questions)
     panel.search.setText(text)
-    qtbot.waitUntil(lambda: len(hub.questions) > count, timeout=90_000)
+    qtbot.waitUntil(lambda: len(hub.questions) > count, timeout=DEADLINE_MS)
 
 
 def browse(panel: ModelsPanel) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 from pytestqt.qtbot import QtBot
-from window_kit import END_S, START_S, Desk, free_port, open_window, program_environment, wait_until
+from window_kit import DEADLINE_S, Desk, free_port, open_window, program_environment, wait_until
 
 from app import paths
 from app.client.api import Api
@@ -34,15 +34,15 @@ def start_app(home: Path) -> "subprocess.Popen[bytes]":
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    assert wait_until((home / "run" / "engine.json").exists, START_S)
+    assert wait_until((home / "run" / "engine.json").exists, DEADLINE_S)
     return process
 
 
 def kill_app(process: "subprocess.Popen[bytes]", home: Path) -> None:
     """Kill the app and wait until its engine is gone, too."""
     process.kill()
-    process.wait(END_S)
-    psutil.wait_procs(leaks.processes_with_home_under(home), END_S)
+    process.wait(DEADLINE_S)
+    psutil.wait_procs(leaks.processes_with_home_under(home), DEADLINE_S)
 
 
 def test_killed_app_is_told_by_the_next_window_with_log_and_report(
@@ -59,7 +59,7 @@ def test_killed_app_is_told_by_the_next_window_with_log_and_report(
     with open_window(bad_end=bad) as window:
         desk = Desk(window, own_home, qtbot)
         notice = window.parts.notice
-        desk.until(lambda: notice.text == SENTENCE, START_S)
+        desk.until(lambda: notice.text == SENTENCE)
         assert [b.text() for b in (notice._button, notice._second)] == ["Show log", "Report…"]
         desk.click(notice, "Report…")
         desk.until(lambda: desk.has_dialog(ReportDialog))
@@ -78,7 +78,7 @@ def test_first_run_shows_its_sheet_before_the_notice_which_it_would_cover(
         notice = window.parts.notice
         told: list[str] = []
         window.parts.mirror.sampled.connect(lambda _: told.append(notice.text))
-        desk.until(lambda: desk.has_dialog(WelcomeSheet), START_S)
+        desk.until(lambda: desk.has_dialog(WelcomeSheet))
         assert SENTENCE not in told
         desk.click(desk.dialog(WelcomeSheet), "Not now")
         desk.until(lambda: notice.text == SENTENCE)
@@ -96,7 +96,7 @@ def test_show_log_opens_the_stack_of_a_crash_and_else_the_log(
     crash.write_text("Fatal Python error: Segmentation fault\n")
     with open_window(bad_end=BadEnd(Cause.DIED, 1, 1.0, "1")) as window:
         desk = Desk(window, own_home, qtbot)
-        desk.until(lambda: window.parts.notice.text == SENTENCE, START_S)
+        desk.until(lambda: window.parts.notice.text == SENTENCE)
         desk.click(window.parts.notice, "Show log")
     assert opened == [str(crash)]
 
@@ -111,7 +111,7 @@ def test_damaged_files_are_told_one_after_another_and_once_for_each_run_of_the_e
         notice = window.parts.notice
         seen: list[str] = []
         for _ in range(2):
-            desk.until(lambda: notice.text and notice.text not in seen, START_S)
+            desk.until(lambda: notice.text and notice.text not in seen)
             seen.append(notice.text)
             desk.click(notice, "Dismiss")
         assert "api-keys.json" in seen[0]
@@ -132,10 +132,10 @@ def test_key_is_in_no_file_of_a_crash(
     with Api(url, key) as api:
         assert api.engine().key_required
     log = own_home / "logs" / "app.log"
-    assert wait_until(lambda: "the first frame is out" in log.read_text(), START_S)
+    assert wait_until(lambda: "the first frame is out" in log.read_text(), DEADLINE_S)
     os.kill(app.pid, signal.SIGSEGV)
-    assert app.wait(END_S) == -signal.SIGSEGV
-    psutil.wait_procs(leaks.processes_with_home_under(own_home), END_S)
+    assert app.wait(DEADLINE_S) == -signal.SIGSEGV
+    psutil.wait_procs(leaks.processes_with_home_under(own_home), DEADLINE_S)
     assert "Segmentation fault" in (own_home / "logs" / "crash.log").read_text()
     files = [file for file in own_home.rglob("*") if file.is_file()]
     assert not [file for file in files if key.encode() in file.read_bytes()]

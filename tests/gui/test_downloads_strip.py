@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from patience import DEADLINE_MS
 from PySide6.QtCore import QAbstractItemModel, QEvent, QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QEnterEvent
 from PySide6.QtTest import QAbstractItemModelTester
@@ -336,7 +337,7 @@ def test_strip_leaves_room_for_the_list_in_a_low_window(
 
     for height, rows in ((500, 1), (546, 2), (900, 3)):
         panel.resize(400, height)
-        qtbot.waitUntil(lambda rows=rows: is_laid_out(rows), timeout=90_000)
+        qtbot.waitUntil(lambda rows=rows: is_laid_out(rows), timeout=DEADLINE_MS)
 
 
 @pytest.mark.parametrize(

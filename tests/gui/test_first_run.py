@@ -8,7 +8,7 @@ import pytest
 from hub import Fault, StandInHub
 from model_kit import make_hub_repo
 from pytestqt.qtbot import QtBot
-from window_kit import START_S, Desk, free_port, open_window, wait_until
+from window_kit import Desk, free_port, open_window, wait_until
 
 from app import paths
 from app.gui.dialogs.welcome import WelcomeSheet
@@ -44,8 +44,8 @@ def fresh_window(home: Path, qtbot: QtBot) -> Iterator[Desk]:
     (home / "settings.toml").write_text(f"gateway_port = {free_port()}\n")
     with open_window() as window:
         desk = Desk(window, home, qtbot)
-        desk.until(lambda: desk.mirror.link is LinkState.LIVE, START_S)
-        desk.until(lambda: desk.mirror.models, START_S)
+        desk.until(lambda: desk.mirror.link is LinkState.LIVE)
+        desk.until(lambda: desk.mirror.models)
         yield desk
         desk.tidy()
 
@@ -72,13 +72,13 @@ def test_download_and_run_gets_the_model_and_starts_it(
         sheet = await_sheet(desk)
         assert desk.mirror.engine is not None
         starter = starter_for(desk.mirror.engine.machine.memory_bytes)
-        desk.until(lambda: sheet.amount.text() == "717 KB to download", START_S)
+        desk.until(lambda: sheet.amount.text() == "717 KB to download")
         assert sheet.pill.text() == "Fits"
         assert sheet.download.isDefault()
         desk.click(sheet, "Download and run")
-        desk.until(lambda: starter.id in desk.mirror.models, START_S)
+        desk.until(lambda: starter.id in desk.mirror.models)
         servers = desk.mirror.servers
-        desk.until(lambda: any(s.model == starter.id for s in servers.values()), START_S)
+        desk.until(lambda: any(s.model == starter.id for s in servers.values()))
         (server,) = servers.values()
         desk.until_state(server.id, ServerState.READY)
 
@@ -90,7 +90,7 @@ def test_sheet_without_a_network_leads_to_the_demo_and_comes_once(
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     with fresh_window(home, qtbot) as desk:
         sheet = await_sheet(desk)
-        desk.until(lambda: sheet.note.text(), START_S)
+        desk.until(lambda: sheet.note.text())
         assert sheet.demo.isDefault()
         assert not sheet.download.isEnabled()
         assert sheet.demo.property("kind") == "primary"
@@ -112,7 +112,7 @@ def test_sheet_whose_model_has_left_the_hub_says_so(
     hub.models.clear()
     with fresh_window(home, qtbot) as desk:
         sheet = await_sheet(desk)
-        desk.until(lambda: sheet.note.text(), START_S)
+        desk.until(lambda: sheet.note.text())
         assert "search for another" in sheet.note.text()
         assert sheet.demo.isDefault()
 
@@ -123,10 +123,10 @@ def test_sheet_can_be_tried_again_when_the_network_is_back(
     fault = hub.add_fault(Fault("refuse", "^/api/models/"))
     with fresh_window(home, qtbot) as desk:
         sheet = await_sheet(desk)
-        desk.until(lambda: sheet.note.text(), START_S)
+        desk.until(lambda: sheet.note.text())
         hub.faults.remove(fault)
         desk.click(sheet.note, "Try again")
-        desk.until(lambda: sheet.download.isEnabled() and sheet.download.isDefault(), START_S)
+        desk.until(lambda: sheet.download.isEnabled() and sheet.download.isDefault())
         assert not sheet.note.isVisible()
 
 
@@ -135,7 +135,7 @@ def test_sheet_stays_away_from_somebody_who_has_a_model(home: Path, qtbot: QtBot
     files = {f.name: f.read_bytes() for f in demo.iterdir() if f.suffix != ".md"}
     make_hub_repo(home / "hf" / "hub", "acme/Mine-4bit", files)
     with fresh_window(home, qtbot) as desk:
-        desk.until(lambda: "acme/Mine-4bit" in desk.mirror.models, START_S)
+        desk.until(lambda: "acme/Mine-4bit" in desk.mirror.models)
         assert comes_no_sheet(desk)
 
 

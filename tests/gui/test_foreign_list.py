@@ -7,10 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from foreign_kit import fake_server, mlx_command
+from patience import DEADLINE_MS
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
-from window_kit import START_S, open_window
+from window_kit import open_window
 
 from app.gui.format import UNKNOWN
 from app.gui.mirror import Mirror
@@ -249,11 +250,11 @@ def test_window_shows_running_foreign_server_and_stops_it(
         def row() -> ForeignRow | None:
             return next((r for r in panel.foreign_list.rows() if r.server.pid == one.pid), None)
 
-        qtbot.waitUntil(lambda: row() is not None, timeout=int(START_S * 1000))
+        qtbot.waitUntil(lambda: row() is not None, timeout=DEADLINE_MS)
         found = row()
         assert found is not None
         assert found.texts()[:3] == ["mlx-lm server", f"process {one.pid}", f"port {one.port}"]
         qtbot.mouseClick(found.stop_button, LEFT)
         press(dialog(panel, qtbot), "Stop", qtbot)
-        qtbot.waitUntil(lambda: row() is None, timeout=90_000)
+        qtbot.waitUntil(lambda: row() is None, timeout=DEADLINE_MS)
         assert one.process.poll() is not None

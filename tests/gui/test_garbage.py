@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
+from patience import DEADLINE_MS
 from PySide6.QtCore import QTimer
 from pytestqt.qtbot import QtBot
 
@@ -41,4 +42,4 @@ def test_old_garbage_is_freed_by_a_full_collection(qtbot: QtBot, collector: None
     del ring
     gc.collect(1)
     assert freed() is not None
-    qtbot.waitUntil(lambda: freed() is None, timeout=90_000)
+    qtbot.waitUntil(lambda: freed() is None, timeout=DEADLINE_MS)

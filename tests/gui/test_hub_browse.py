@@ -18,6 +18,7 @@ from hub_kit import (
     snapshot,
     texts_of,
 )
+from patience import DEADLINE_MS
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtTest import QAbstractItemModelTester, QTest
@@ -301,8 +302,8 @@ def test_seconds_of_a_rate_limit_are_counted_down(qtbot: QtBot) -> None:
     limited = "The hub limits requests. Try again in 2 s."
     hub.refuse(AppError(limited, code=ErrorCode.HUB_LIMITED))
     assert "Try again in 2 s." in said(panel)
-    qtbot.waitUntil(lambda: "Try again in 1 s." in said(panel), timeout=90_000)
-    qtbot.waitUntil(lambda: not any("Try again in" in t for t in said(panel)), timeout=90_000)
+    qtbot.waitUntil(lambda: "Try again in 1 s." in said(panel), timeout=DEADLINE_MS)
+    qtbot.waitUntil(lambda: not any("Try again in" in t for t in said(panel)), timeout=DEADLINE_MS)
     assert "The hub limits requests." in said(panel)
 
 

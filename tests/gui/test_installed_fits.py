@@ -4,6 +4,7 @@ import time
 
 import msgspec
 from hub_kit import GIB, HandHub, index_of, installed, open_browser
+from patience import DEADLINE_MS
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
@@ -17,8 +18,6 @@ from app.wire.events import MachineSample, Samples, Upsert
 from app.wire.hub import Fit, Verdict
 from app.wire.nouns import Model, Server, ServerState
 from app.wire.shape import CachePart, CacheShape, ModelShape
-
-DEADLINE_MS = 90_000
 
 
 def shaped(name: str, weights_gib: float, *, cache: bool = True) -> Model:

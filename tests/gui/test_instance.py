@@ -8,14 +8,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from patience import DEADLINE_MS, DEADLINE_S
 from PySide6.QtCore import QProcess
 from PySide6.QtNetwork import QLocalSocket
 from pytestqt.qtbot import QtBot
 
 from app import paths
 from app.gui.instance import Claim, SingleInstance
-
-DEADLINE_MS = 90_000
 
 
 def second_start(home: Path, *arguments: str) -> QProcess:
@@ -83,7 +82,7 @@ def test_lock_of_a_killed_window_does_not_keep_the_next_one_out(home: Path, qtbo
         "one = SingleInstance(); assert one.claim() is Claim.OURS; "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    killed = subprocess.run([sys.executable, "-c", code], timeout=90, check=False)
+    killed = subprocess.run([sys.executable, "-c", code], timeout=DEADLINE_S, check=False)
     assert killed.returncode == -9
     later = SingleInstance()
     assert later.claim() is Claim.OURS

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from form_kit import MODELS, RUNTIME
+from patience import DEADLINE_MS
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QLabel, QMainWindow
 from pytestqt.qtbot import QtBot
@@ -155,7 +156,7 @@ def test_profile_refused_after_its_form_was_closed_is_told_in_the_window(
     gone: list[bool] = []
     form.destroyed.connect(lambda: gone.append(True))
     actions.close_form()
-    qtbot.waitUntil(lambda: bool(gone), timeout=90_000)
+    qtbot.waitUntil(lambda: bool(gone), timeout=DEADLINE_MS)
     scene.line.take("save-profile").fail("The profile changed meanwhile.")
     assert scene.told == ["The profile changed meanwhile."]
 

@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
-from window_kit import LEFT, START_S, Daemon, Desk, open_window
+from window_kit import LEFT, Daemon, Desk, open_window
 
 from app import login_item
 from app.gui.dialogs.settings import SettingsDialog
@@ -152,7 +152,7 @@ def dialog(desk: Desk) -> Iterator[SettingsDialog]:
     crew = desk.window.parts.session.crew
     # Whether the models fit, a new window asks a process that has to start first.
     names = {"login-item", "row-fit"}
-    desk.until(lambda: not names & {w.objectName() for w in crew.workers()}, START_S)
+    desk.until(lambda: not names & {w.objectName() for w in crew.workers()})
 
 
 def switch(dialog: SettingsDialog, name: str) -> Switch:

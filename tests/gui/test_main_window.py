@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QWidget,
 )
-from window_kit import LEFT, START_S, TINY, Desk, Heartbeat, is_gone, write_profile
+from window_kit import LEFT, TINY, Desk, Heartbeat, is_gone, write_profile
 
 from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.profile_form import ProfileForm
@@ -187,7 +187,7 @@ def test_server_02_tile_shows_nine_live_items_and_stop_and_restart_work(desk: De
 
     first = psutil.Process(desk.pid("demo"))
     desk.click(tile, "Restart")
-    desk.until(lambda: desk.state("demo") is READY and desk.pid("demo") != first.pid, START_S)
+    desk.until(lambda: desk.state("demo") is READY and desk.pid("demo") != first.pid)
     assert is_gone(first)
     assert desk.tile("demo") is tile
     second = psutil.Process(desk.pid("demo"))
@@ -501,7 +501,7 @@ def test_card_08_shortcuts_start_restart_log_copy_stop_and_remove(desk: Desk) ->
     assert desk.window.parts.inspector.page is None
     first = desk.pid("demo")
     desk.keys("Ctrl+R")
-    desk.until(lambda: desk.state("demo") is READY and desk.pid("demo") != first, START_S)
+    desk.until(lambda: desk.state("demo") is READY and desk.pid("demo") != first)
     desk.keys("Ctrl+Shift+.")
     desk.until_state("demo", STOPPED)
     desk.window.parts.actions_by_id["remove"].trigger()

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 from engine_kit import ENDLESS
-from window_kit import START_S, Desk, write_profile
+from window_kit import DEADLINE_S, Desk, write_profile
 
 from app.gui.format import count
 from app.gui.panels.server_tile import ServerTile
@@ -80,10 +80,10 @@ def test_tiles_of_several_servers_tell_what_a_client_had_of_each(desk: Desk) -> 
     with client, ThreadPoolExecutor(len(NAMES) * STREAMS) as pool:
         jobs = [pool.submit(ask, client, name, is_seen) for name in NAMES * STREAMS]
         try:
-            desk.until(look, 2 * START_S)
+            desk.until(look, 2 * DEADLINE_S)
         finally:
             is_seen.set()
-        desk.until(lambda: all(job.done() for job in jobs), 2 * START_S)
+        desk.until(lambda: all(job.done() for job in jobs), 2 * DEADLINE_S)
         had: dict[str, int] = defaultdict(int)
         for job in jobs:
             model, total = job.result()

@@ -13,7 +13,7 @@ from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QTextDocument
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
-from window_kit import START_S, TINY, Desk, Heartbeat, furnish, open_window, wait_until
+from window_kit import DEADLINE_S, TINY, Desk, Heartbeat, furnish, open_window, wait_until
 
 from app import paths
 from app.gui.dialogs.delete_sheet import DeleteSheet
@@ -124,10 +124,10 @@ def shared_window(shared_home: Path, hub: StandInHub, qapp: QApplication) -> Ite
         patch.setenv("HF_ENDPOINT", hub.url)
         patch.setenv("HF_HUB_OFFLINE", "0")
         with open_window() as window:
-            assert wait_until(lambda: TINY in window.parts.mirror.models, START_S), "no engine"
+            assert wait_until(lambda: TINY in window.parts.mirror.models, DEADLINE_S), "no engine"
             # Now, so that no test seems to leave the hub's worker behind.
             page = show(window, BIG)
-            assert wait_until(lambda: page.subject.details is not None, START_S)
+            assert wait_until(lambda: page.subject.details is not None, DEADLINE_S)
             window.parts.inspector.close_page()
             yield window
 
@@ -163,7 +163,7 @@ def show(window: MainWindow, model_id: str) -> ModelPage:
 def described(desk: Desk, model_id: str) -> ModelPage:
     """Open a page and wait for what the hub says."""
     page = show(desk.window, model_id)
-    desk.until(lambda: page.subject.details is not None, START_S)
+    desk.until(lambda: page.subject.details is not None)
     return page
 
 
@@ -304,12 +304,12 @@ def test_unreachable_hub_is_told_in_place_and_can_be_tried_again(
     hub.add_model(new, {**tiny_llama(hidden=256), "README.md": "# Later\n"})
     fault = hub.add_fault(Fault("status", f"/api/models/{new}", status=500, times=None))
     page = show(desk_.window, new)
-    desk_.until(lambda: page.note.button.isVisible(), START_S)
+    desk_.until(lambda: page.note.button.isVisible())
     assert page.subject.details is None
     assert not page.buttons.main.isEnabled()
     hub.faults.remove(fault)
     desk_.click(page.note, "Try again")
-    desk_.until(lambda: page.subject.details is not None, START_S)
+    desk_.until(lambda: page.subject.details is not None)
     assert not page.note.isVisible()
     assert page.buttons.main.isEnabled()
 
@@ -333,7 +333,7 @@ def test_installed_model_shows_folder_files_and_profiles(desk_: Desk, opened: li
 def test_run_makes_a_profile_and_starts_it(desk_: Desk) -> None:
     page = show(desk_.window, TINY)
     desk_.click(page.buttons, "Run")
-    desk_.until(lambda: page.buttons.pill.text() == "Running", START_S)
+    desk_.until(lambda: page.buttons.pill.text() == "Running")
     (server,) = desk_.mirror.servers.values()
     assert server.model == TINY
     assert fact(page, "Profiles") == server.name
@@ -354,7 +354,7 @@ def test_download_is_told_in_place_then_offered_to_run_and_deleted_after_a_quest
     assert page.buttons.pill.isVisible()
     assert not page.buttons.main.isVisible()
     hub.rate = None
-    desk_.until(lambda: page.subject.model is not None, START_S)
+    desk_.until(lambda: page.subject.model is not None)
     notice = desk_.window.parts.notice
     desk_.until(lambda: notice.text == "Runs-4bit is ready")
     assert notice.offers_action
@@ -366,7 +366,7 @@ def test_download_is_told_in_place_then_offered_to_run_and_deleted_after_a_quest
     assert place.endswith("models--mlx-community--Runs-4bit")
     assert does.startswith("717 KB are free at once")
     desk_.click(sheet, "Delete")
-    desk_.until(lambda: RUNNABLE not in desk_.mirror.models, START_S)
+    desk_.until(lambda: RUNNABLE not in desk_.mirror.models)
     desk_.until(lambda: "free again" in notice.text)
     assert page.buttons.main.text() == "Download"
 
@@ -391,15 +391,15 @@ def test_download_and_run_starts_the_model_also_after_a_restart_of_the_app(
         desk.until_live()
         page = described(desk, slow)
         desk.click(page.buttons, "Download and run")
-        desk.until(lambda: page.subject.download is not None, START_S)
-        desk.until(lambda: desk.mirror.downloads[slow].done_bytes > 100_000, START_S)
+        desk.until(lambda: page.subject.download is not None)
+        desk.until(lambda: desk.mirror.downloads[slow].done_bytes > 100_000)
         assert window.parts.model_actions.arrivals.wishes() == {slow}
     hub.rate = None
     with open_window() as window:
         desk = Desk(window, home, qtbot)
         servers = desk.mirror.servers
-        desk.until(lambda: slow in desk.mirror.models, START_S)
-        desk.until(lambda: any(s.model == slow for s in servers.values()), START_S)
+        desk.until(lambda: slow in desk.mirror.models)
+        desk.until(lambda: any(s.model == slow for s in servers.values()))
         (server,) = servers.values()
         desk.until_state(server.id, ServerState.READY)
         assert not window.parts.model_actions.arrivals.wishes()
@@ -416,7 +416,7 @@ def test_cancelled_download_is_not_run_when_the_model_comes_later(
     arrivals = desk_.window.parts.model_actions.arrivals
     assert arrivals.wishes() == {RUNNABLE}
     desk_.window.parts.session.call("cancel", lambda api: api.remove_download(RUNNABLE))
-    desk_.until(lambda: not arrivals.wishes(), START_S)
+    desk_.until(lambda: not arrivals.wishes())
     hub.rate = None
 
 
@@ -424,7 +424,7 @@ def test_verifying_tells_in_place_what_it_found(desk_: Desk) -> None:
     page = show(desk_.window, TINY)
     desk_.until(lambda: page.subject.model is not None)
     press_more(desk_, page, "Verify files")
-    desk_.until(lambda: "intact" in page.note.text(), START_S)
+    desk_.until(lambda: "intact" in page.note.text())
     desk_.click(page.note, "Dismiss")
     desk_.until(lambda: "intact" not in page.note.text())
 
@@ -438,12 +438,12 @@ def test_page_of_a_folder_closes_when_the_folder_is_gone(desk_: Desk) -> None:
     try:
         desk_.window.parts.run_command("rescan")
         # A model of the hub stays open: it can be downloaded again.
-        desk_.until(lambda: page.subject.model is None, START_S)
+        desk_.until(lambda: page.subject.model is None)
         assert desk_.window.parts.inspector.page is page
     finally:
         shutil.move(away, repo)
         desk_.window.parts.run_command("rescan")
-        desk_.until(lambda: TINY in desk_.mirror.models, START_S)
+        desk_.until(lambda: TINY in desk_.mirror.models)
 
 
 def test_escape_closes_the_page(desk_: Desk) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
-from window_kit import LEFT, START_S, TINY, Desk, write_profile
+from window_kit import LEFT, TINY, Desk, write_profile
 
 from app.gui.dialogs.palette import Palette
 from app.gui.dialogs.profile_form import ProfileForm
@@ -89,7 +89,7 @@ def test_palette_starts_a_profile_and_then_offers_what_a_server_can_do(desk: Des
     assert "Start Fast chat" not in titles(palette)
     desk.write("stop fast")
     desk.qtbot.keyClick(palette.field, Qt.Key.Key_Return)
-    desk.until(lambda: desk.state("fast") is ServerState.STOPPED, START_S)
+    desk.until(lambda: desk.state("fast") is ServerState.STOPPED)
     # What was used last comes first.
     palette = open_palette(desk)
     assert titles(palette)[0] == "Start Fast chat"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from form_kit import MODELS, RUNTIME, field, form, texts
 from panel_kit import engine
+from patience import DEADLINE_MS
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMainWindow
@@ -46,7 +47,7 @@ def editing(qtbot: QtBot) -> ProfileForm:
 
 def test_form_asks_about_its_draft_after_a_moment_of_rest(qtbot: QtBot) -> None:
     dialog = editing(qtbot)
-    with qtbot.waitSignal(dialog.draft_changed, timeout=90_000) as blocker:
+    with qtbot.waitSignal(dialog.draft_changed, timeout=DEADLINE_MS) as blocker:
         field(dialog, "max_tokens").setText("100")
     assert blocker.args is not None
     draft = blocker.args[0]
@@ -55,7 +56,7 @@ def test_form_asks_about_its_draft_after_a_moment_of_rest(qtbot: QtBot) -> None:
 
 def test_form_asks_without_the_field_that_is_wrong(qtbot: QtBot) -> None:
     dialog = editing(qtbot)
-    with qtbot.waitSignal(dialog.draft_changed, timeout=90_000) as blocker:
+    with qtbot.waitSignal(dialog.draft_changed, timeout=DEADLINE_MS) as blocker:
         field(dialog, "temp").setText("hot")
     assert blocker.args is not None
     assert blocker.args[0].options == {}
@@ -225,7 +226,7 @@ def sheet(qtbot: QtBot) -> ImportSheet:
 
 
 def submitted(qtbot: QtBot, sheet: ImportSheet) -> ImportRequest:
-    with qtbot.waitSignal(sheet.submitted, timeout=90_000) as blocker:
+    with qtbot.waitSignal(sheet.submitted, timeout=DEADLINE_MS) as blocker:
         qtbot.mouseClick(sheet.import_button, LEFT)
     assert blocker.args is not None
     return blocker.args[0]
@@ -293,7 +294,7 @@ def test_rename_wants_a_new_name_that_is_free(qtbot: QtBot) -> None:
     assert not dialog.button.isEnabled()
     assert dialog.note.text() == "There is already a profile of this name."
     dialog.field.setText(" Writing ")
-    with qtbot.waitSignal(dialog.submitted, timeout=90_000) as blocker:
+    with qtbot.waitSignal(dialog.submitted, timeout=DEADLINE_MS) as blocker:
         qtbot.keyClick(dialog.field, Qt.Key.Key_Return)
     assert blocker.args == ["Writing"]
 

@@ -2,6 +2,7 @@
 
 import pytest
 from form_kit import MODELS, OPTIONS, RUNTIME, field, form, texts
+from patience import DEADLINE_MS
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QLabel, QWidget
 from pytestqt.qtbot import QtBot
@@ -15,7 +16,7 @@ from app.wire.policy import ON_CRASH
 
 
 def save(qtbot: QtBot, dialog: ProfileForm) -> ProfileDraft:
-    with qtbot.waitSignal(dialog.submitted, timeout=90_000) as blocker:
+    with qtbot.waitSignal(dialog.submitted, timeout=DEADLINE_MS) as blocker:
         qtbot.mouseClick(dialog.save_button, Qt.MouseButton.LeftButton)
     assert blocker.args is not None
     return blocker.args[0]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
-from window_kit import START_S, Desk, post_json, write_profile
+from window_kit import Desk, post_json, write_profile
 
 from app import paths
 from app.gui.inspector.server.conversation import Conversation, Past
@@ -81,8 +81,8 @@ def test_overview_draws_what_the_server_does_and_tells_its_facts(desk: Desk) -> 
     desk.chat("Demo", tokens=400)
     tab = tab_of(desk, "overview")
     rate, _, memory, *_ = tab.charts
-    desk.until(lambda: any(v > 1e7 for curve in memory.drawn() for v in curve), START_S)
-    desk.until(lambda: any(v > 0 for curve in rate.drawn() for v in curve), START_S)
+    desk.until(lambda: any(v > 1e7 for curve in memory.drawn() for v in curve))
+    desk.until(lambda: any(v > 0 for curve in rate.drawn() for v in curve))
     facts = tab.facts.text()
     assert f"Process: {desk.pid('demo')}" in facts
     assert f"Address: {desk.mirror.engine.gateway_url}/v1" in facts
@@ -92,7 +92,7 @@ def test_overview_draws_what_the_server_does_and_tells_its_facts(desk: Desk) -> 
 def test_cursor_reads_all_charts_out_at_one_time(desk: Desk) -> None:
     desk.start("Demo", "demo")
     tab = tab_of(desk, "overview")
-    desk.until(lambda: sum(1 for v in tab.charts[2].drawn()[:1] for x in v if x > 0) > 3, START_S)
+    desk.until(lambda: sum(1 for v in tab.charts[2].drawn()[:1] for x in v if x > 0) > 3)
     chart = tab.charts[2]
     desk.qtbot.mouseMove(chart, QPoint(chart.area().right() - 1, chart.area().center().y()))
     desk.until(lambda: all(c._cursor is not None for c in tab.charts))
@@ -107,7 +107,7 @@ def test_cursor_reads_all_charts_out_at_one_time(desk: Desk) -> None:
 def test_spans_are_read_from_the_engine(desk: Desk) -> None:
     desk.start("Demo", "demo")
     tab = tab_of(desk, "overview")
-    desk.until(lambda: 300 in tab._history, START_S)
+    desk.until(lambda: 300 in tab._history)
     for index, span in ((1, 3600), (2, 86_400)):
         tab.spans.choose(index)
         desk.until(lambda span=span: span in tab._history)
@@ -180,7 +180,7 @@ def test_log_offers_earlier_runs(desk: Desk) -> None:
     desk.start("Demo", "demo")
     desk.keys("Ctrl+R")
     first = desk.pid("demo")
-    desk.until(lambda: desk.state("demo") is READY and desk.pid("demo") != first, START_S)
+    desk.until(lambda: desk.state("demo") is READY and desk.pid("demo") != first)
     tab = tab_of(desk, "log")
     desk.until(lambda: tab.run_box.count() > 1)
     assert tab.run_box.itemText(0) == "This run"
@@ -198,7 +198,7 @@ def test_try_streams_an_answer_and_remembers_the_turns(desk: Desk) -> None:
     assert tab.prompt.hasFocus()
     desk.write("Tell me a story")
     desk.keys("Return")
-    desk.until(lambda: len(tab.turns) == 1 and not tab.is_answering, START_S)
+    desk.until(lambda: len(tab.turns) == 1 and not tab.is_answering)
     (turn,) = tab.turns
     assert turn.answer.toPlainText().strip()
     assert "→ 24 tokens" in turn.figures.text()
@@ -206,7 +206,7 @@ def test_try_streams_an_answer_and_remembers_the_turns(desk: Desk) -> None:
     desk.write("Go on")
     # Elsewhere it starts the chosen profile.
     desk.keys("Ctrl+Return")
-    desk.until(lambda: len(tab.turns) == 2 and not tab.is_answering, START_S)
+    desk.until(lambda: len(tab.turns) == 2 and not tab.is_answering)
     first, second = (t.end.prompt_tokens for t in tab.turns)
     assert second > first
     desk.qtbot.mouseClick(tab.clear_button, Qt.MouseButton.LeftButton)
@@ -227,7 +227,7 @@ def test_conversation_is_on_the_disk_only_while_that_is_asked_for(desk: Desk) ->
     tab.longest.setText("8")
     desk.write("Tell me a story")
     desk.keys("Return")
-    desk.until(lambda: len(tab.turns) == 1 and not tab.is_answering, START_S)
+    desk.until(lambda: len(tab.turns) == 1 and not tab.is_answering)
     assert kept() == []
     assert again().turns == []
 
@@ -238,7 +238,7 @@ def test_conversation_is_on_the_disk_only_while_that_is_asked_for(desk: Desk) ->
     tab.prompt.setFocus()
     desk.write("Tell me another")
     desk.keys("Return")
-    desk.until(lambda: len(tab.turns) == 1 and not tab.is_answering, START_S)
+    desk.until(lambda: len(tab.turns) == 1 and not tab.is_answering)
     answer, figures = tab.turns[0].text, tab.turns[0].figures.text()
     # Written by a worker: until then there is an empty conversation.
     desk.until(lambda: [answer in t["text"] for t in json.loads(kept()[0].read_text())] == [True])

@@ -4,6 +4,7 @@ import time
 
 import pytest
 from panel_kit import CODER, FIGURES, GIB, LEFT, Engine, button, many, panel_of, server, tile_of
+from patience import DEADLINE_MS
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtTest import QTest
@@ -61,7 +62,7 @@ def test_stalled_tile_says_what_to_do_and_keeps_its_figures(qtbot: QtBot) -> Non
     assert STALL.message in tile.accessibleDescription()
     assert not tile.failure_box.isVisible()
     assert (restart.geometry(), restart.property("kind")) == (place, "primary")
-    with qtbot.waitSignal(panel.restart_requested, timeout=90_000):
+    with qtbot.waitSignal(panel.restart_requested, timeout=DEADLINE_MS):
         qtbot.mouseClick(restart, LEFT)
     engine.put(server())
     assert restart.property("kind") == ""
@@ -90,7 +91,7 @@ def test_backing_off_tile_counts_down_and_tells_the_reason(qtbot: QtBot) -> None
 )
 def test_backing_off_tile_offers_a_start_and_an_end(qtbot: QtBot, text: str, signal: str) -> None:
     panel = panel_of(qtbot, Engine(backing_off()))
-    with qtbot.waitSignal(getattr(panel, signal), timeout=90_000) as asked:
+    with qtbot.waitSignal(getattr(panel, signal), timeout=DEADLINE_MS) as asked:
         qtbot.mouseClick(button(tile_of(panel), text), LEFT)
     assert asked.args == ["coding"]
 
@@ -111,7 +112,7 @@ def test_stop_of_a_large_server_tells_what_came_back_and_offers_an_end(qtbot: Qt
     with qtbot.assertNotEmitted(panel.kill_requested):
         qtbot.mouseClick(stop, LEFT)
         qtbot.mouseClick(restart, LEFT)
-    with qtbot.waitSignal(panel.kill_requested, timeout=90_000) as asked:
+    with qtbot.waitSignal(panel.kill_requested, timeout=DEADLINE_MS) as asked:
         qtbot.mouseClick(end, LEFT)
     assert asked.args == ["coding"]
     assert not end.isEnabled()
@@ -209,13 +210,13 @@ def test_enter_starts_a_stopped_server_and_opens_the_overview_of_others(
     panel = panel_of(qtbot, engine)
     tile = tile_of(panel)
     tile.setFocus()
-    with qtbot.waitSignal(panel.start_requested, timeout=90_000) as asked:
+    with qtbot.waitSignal(panel.start_requested, timeout=DEADLINE_MS) as asked:
         qtbot.keyClick(tile, key)
     assert asked.args == ["coding"]
     for press_on in (tile, tile_of(panel, "chat")):
         with (
             qtbot.assertNotEmitted(panel.start_requested),
-            qtbot.waitSignal(panel.inspect_requested, timeout=90_000) as opened,
+            qtbot.waitSignal(panel.inspect_requested, timeout=DEADLINE_MS) as opened,
         ):
             qtbot.keyClick(press_on, key)
         assert opened.args == [press_on.server.id, "overview"]
@@ -277,7 +278,7 @@ def test_menu_offers_what_the_state_allows(
 def test_menu_asks_for_what_was_chosen(qtbot: QtBot, text: str, signal: str) -> None:
     panel = panel_of(qtbot, Engine(server()))
     menu = menu_of(panel)
-    with qtbot.waitSignal(getattr(panel, signal), timeout=90_000) as asked:
+    with qtbot.waitSignal(getattr(panel, signal), timeout=DEADLINE_MS) as asked:
         next(a for a in menu.actions() if a.text() == text).trigger()
     assert asked.args == ["coding"]
     menu.close()
@@ -291,7 +292,7 @@ def test_menu_asks_for_what_was_chosen(qtbot: QtBot, text: str, signal: str) -> 
 def test_menu_opens_the_inspector(qtbot: QtBot, text: str, tab: str) -> None:
     panel = panel_of(qtbot, Engine(server()))
     menu = menu_of(panel)
-    with qtbot.waitSignal(panel.inspect_requested, timeout=90_000) as asked:
+    with qtbot.waitSignal(panel.inspect_requested, timeout=DEADLINE_MS) as asked:
         next(a for a in menu.actions() if a.text() == text).trigger()
     assert asked.args == ["coding", tab]
     menu.close()
@@ -325,6 +326,6 @@ def test_menu_outlives_its_tile(qtbot: QtBot) -> None:
     panel = panel_of(qtbot, engine)
     menu = menu_of(panel)
     engine.remove("coding")
-    with qtbot.waitSignal(panel.remove_requested, timeout=90_000):
+    with qtbot.waitSignal(panel.remove_requested, timeout=DEADLINE_MS):
         next(a for a in menu.actions() if a.text() == "Remove").trigger()
     menu.close()

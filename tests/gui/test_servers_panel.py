@@ -18,6 +18,7 @@ from panel_kit import (
     server,
     tile_of,
 )
+from patience import DEADLINE_MS
 from PySide6.QtCore import QAbstractItemModel, QEvent, QObject, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
@@ -62,7 +63,7 @@ def test_server_01_profile_is_found_by_name_and_by_model_and_started_with_enter(
     assert not popup.isVisible()
     assert panel.last_profile_id == "chat"
     assert panel.header.picker.currentText() == "Fast chat"
-    with qtbot.waitSignal(panel.start_requested, timeout=90_000) as started:
+    with qtbot.waitSignal(panel.start_requested, timeout=DEADLINE_MS) as started:
         press(qtbot, panel, Qt.Key.Key_Return)
     assert started.args == ["chat"]
 
@@ -81,7 +82,7 @@ def test_server_01_profile_is_chosen_by_mouse_and_started_with_the_button(qtbot:
     )
     assert panel.last_profile_id == "coding"
     assert not view.isVisible()
-    with qtbot.waitSignal(panel.start_requested, timeout=90_000) as started:
+    with qtbot.waitSignal(panel.start_requested, timeout=DEADLINE_MS) as started:
         qtbot.mouseClick(start, LEFT)
     assert started.args == ["coding"]
 
@@ -288,7 +289,7 @@ def test_broken_profile_cannot_be_started_and_says_why(qtbot: QtBot) -> None:
     assert notice.path_label.text() == "/home/profiles/broken.toml"
     assert not panel.header.start_button.isEnabled()
     assert "line 7" in panel.header.start_button.toolTip()
-    with qtbot.waitSignal(panel.show_file_requested, timeout=90_000) as shown:
+    with qtbot.waitSignal(panel.show_file_requested, timeout=DEADLINE_MS) as shown:
         qtbot.mouseClick(button(notice, "Show file"), LEFT)
     assert shown.args == ["/home/profiles/broken.toml"]
     panel.last_profile_id = "chat"
@@ -386,11 +387,11 @@ def test_server_02_tile_shows_nine_items(qtbot: QtBot) -> None:
         ("Copy URL", panel.copy_url_requested),
     ):
         engine.put(server())
-        with qtbot.waitSignal(signal, timeout=90_000) as asked:
+        with qtbot.waitSignal(signal, timeout=DEADLINE_MS) as asked:
             qtbot.mouseClick(button(tile, text), LEFT)
         assert asked.args == ["coding"]
     for text, tab in (("Show log", "log"), ("Try it", "try")):
-        with qtbot.waitSignal(panel.inspect_requested, timeout=90_000) as asked:
+        with qtbot.waitSignal(panel.inspect_requested, timeout=DEADLINE_MS) as asked:
             qtbot.mouseClick(button(tile, text), LEFT)
         assert asked.args == ["coding", tab]
 
@@ -464,7 +465,7 @@ def test_starting_tile_has_cancel_and_tells_how_long_it_takes(qtbot: QtBot) -> N
     tile = tile_of(panel)
     assert tile.button_texts() == ["Cancel"]
     assert tile.time_label.text() == "40% · 12 s"
-    with qtbot.waitSignal(panel.stop_requested, timeout=90_000):
+    with qtbot.waitSignal(panel.stop_requested, timeout=DEADLINE_MS):
         qtbot.mouseClick(button(tile, "Cancel"), LEFT)
 
 
@@ -479,14 +480,14 @@ def test_failed_tile_shows_reason_and_hint_and_what_can_be_done(qtbot: QtBot) ->
     assert not any(cell.isVisible() for cell in tile.cells.values())
     assert tile.accessibleDescription() == "The model needs 14.1 GB. Stop another server."
     assert tile.button_texts() == ["Start again", "Show log", "Dismiss"]
-    with qtbot.waitSignal(panel.inspect_requested, timeout=90_000) as asked:
+    with qtbot.waitSignal(panel.inspect_requested, timeout=DEADLINE_MS) as asked:
         qtbot.mouseClick(button(tile, "Show log"), LEFT)
     assert asked.args == ["coding", "log"]
-    with qtbot.waitSignal(panel.start_requested, timeout=90_000) as asked:
+    with qtbot.waitSignal(panel.start_requested, timeout=DEADLINE_MS) as asked:
         qtbot.mouseClick(button(tile, "Start again"), LEFT)
     assert asked.args == ["coding"]
     engine.put(server(state=ServerState.FAILED, failure=failure))
-    with qtbot.waitSignal(panel.remove_requested, timeout=90_000):
+    with qtbot.waitSignal(panel.remove_requested, timeout=DEADLINE_MS):
         qtbot.mouseClick(button(tile, "Dismiss"), LEFT)
 
 
@@ -511,12 +512,12 @@ def test_failed_tile_has_a_button_for_what_its_hint_says(
     engine.put(server(state=ServerState.FAILED, failure=failure, model=model))
     tile = tile_of(panel)
     assert tile.button_texts() == ["Start again", text, "Dismiss"]
-    with qtbot.waitSignal(getattr(panel, signal), timeout=90_000) as asked:
+    with qtbot.waitSignal(getattr(panel, signal), timeout=DEADLINE_MS) as asked:
         qtbot.mouseClick(button(tile, text), LEFT)
     assert asked.args == [wanted]
     # It opens something and changes nothing yet: the buttons take presses at once.
     assert button(tile, "Start again").isEnabled()
-    with qtbot.waitSignal(panel.remove_requested, timeout=90_000):
+    with qtbot.waitSignal(panel.remove_requested, timeout=DEADLINE_MS):
         qtbot.mouseClick(button(tile, "Dismiss"), LEFT)
 
 
@@ -530,7 +531,7 @@ def test_stopped_tile_stays_with_start_and_remove(qtbot: QtBot) -> None:
     assert tile.isVisible()
     assert tile.time_label.text() == "3 min ago"
     assert [cell.text() for cell in tile.cells.values()] == [UNKNOWN] * 4
-    with qtbot.waitSignal(panel.remove_requested, timeout=90_000):
+    with qtbot.waitSignal(panel.remove_requested, timeout=DEADLINE_MS):
         qtbot.mouseClick(button(tile, "Remove"), LEFT)
     engine.remove("coding")
     assert panel.tile("coding") is None
@@ -728,7 +729,9 @@ def test_hidden_panel_takes_no_figures_and_catches_up_when_shown(qtbot: QtBot) -
     engine.sample({"coding": FIGURES})
     assert tile_of(panel).cells["cpu_percent"].text() != "24 %"
     panel.show()
-    qtbot.waitUntil(lambda: tile_of(panel).cells["cpu_percent"].text() == "24 %", timeout=90_000)
+    qtbot.waitUntil(
+        lambda: tile_of(panel).cells["cpu_percent"].text() == "24 %", timeout=DEADLINE_MS
+    )
 
 
 def test_uptime_moves_on_between_two_samples(qtbot: QtBot) -> None:
@@ -736,7 +739,7 @@ def test_uptime_moves_on_between_two_samples(qtbot: QtBot) -> None:
     panel = panel_of(qtbot, engine)
     tile = tile_of(panel)
     assert tile.time_label.text() == "5 s"
-    qtbot.waitUntil(lambda: tile.time_label.text() != "5 s", timeout=90_000)
+    qtbot.waitUntil(lambda: tile.time_label.text() != "5 s", timeout=DEADLINE_MS)
 
 
 def test_uptime_uses_the_clock_of_the_engine(qtbot: QtBot) -> None:
@@ -843,7 +846,7 @@ def test_tile_speaks_sentences(qtbot: QtBot) -> None:
 def test_empty_panel_says_what_to_do_and_offers_the_demo(qtbot: QtBot) -> None:
     engine = Engine()
     panel = panel_of(qtbot, engine)
-    with qtbot.waitSignal(panel.start_requested, timeout=90_000) as started:
+    with qtbot.waitSignal(panel.start_requested, timeout=DEADLINE_MS) as started:
         qtbot.mouseClick(button(panel, "Start the demo"), LEFT)
     assert started.args == ["demo"]
     engine.put(server("demo", name="Demo"))

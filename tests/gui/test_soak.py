@@ -16,6 +16,7 @@ from typing import NamedTuple
 import psutil
 import pytest
 from panel_kit import FIGURES, Engine, many, panel_of, server
+from patience import DEADLINE_S
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -130,7 +131,7 @@ def engine_of_made_up_servers(seconds: int) -> Iterator[str]:
         process.terminate()
         process.stdin.close()
         process.stdout.close()
-        process.wait(90)
+        process.wait(DEADLINE_S)
 
 
 @pytest.mark.soak

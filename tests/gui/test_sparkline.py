@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import isnan, nan
 
 import pytest
+from patience import DEADLINE_S
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPalette
 from pytestqt.qtbot import QtBot
@@ -91,4 +92,7 @@ def test_import_of_the_panel_does_not_import_pyqtgraph() -> None:
         "import sys; import app.gui.panels.servers_panel; "
         "sys.exit(any(m in sys.modules for m in ('pyqtgraph', 'numpy')))"
     )
-    assert subprocess.run([sys.executable, "-c", code], timeout=90, check=False).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code], timeout=DEADLINE_S, check=False).returncode
+        == 0
+    )

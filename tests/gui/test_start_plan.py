@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from panel_kit import CODER, FIGURES, GIB, LEFT, LLAMA, Engine, panel_of, server
+from patience import DEADLINE_MS
 from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPointF, Qt
 from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
@@ -230,7 +231,7 @@ def test_preview_guesses_by_the_model_and_is_corrected_by_the_plan(qtbot: QtBot)
     panel = panel_of(qtbot, engine)
     engine.sample({"coding": FIGURES})
     strip, preview = panel.memory_strip, panel.preview
-    with qtbot.waitSignal(preview.plan_wanted, timeout=90_000) as wanted:
+    with qtbot.waitSignal(preview.plan_wanted, timeout=DEADLINE_MS) as wanted:
         preview.show_profile("chat")
         # Weights and runtime, as on every other screen; nobody knows its cache.
         assert strip.total_text() == "With Fast chat: 35.6 of 64 GB"
@@ -323,7 +324,7 @@ def test_model_that_is_dropped_is_run(qtbot: QtBot) -> None:
     panel.dragLeaveEvent(QDragLeaveEvent())
     assert panel._drop.text() == ""
     carry(panel, data)
-    with qtbot.waitSignal(panel.run_requested, timeout=90_000) as asked:
+    with qtbot.waitSignal(panel.run_requested, timeout=DEADLINE_MS) as asked:
         drop(panel, data)
     assert asked.args == [LLAMA]
     assert panel._drop.text() == ""

@@ -17,6 +17,7 @@ from panel_kit import (
     server,
     tile_of,
 )
+from patience import DEADLINE_MS
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 from pytestqt.qtbot import QtBot
@@ -252,7 +253,7 @@ def test_row_buttons_come_with_the_keyboard_and_ask_for_what_they_say(qtbot: QtB
     row.setFocus()
     assert row.button_texts() == ["Stop", "Restart"]
     qtbot.keyClick(row, Qt.Key.Key_Tab)
-    with qtbot.waitSignal(panel.stop_requested, timeout=90_000) as asked:
+    with qtbot.waitSignal(panel.stop_requested, timeout=DEADLINE_MS) as asked:
         focus = QApplication.focusWidget()
         assert focus is not None
         qtbot.keyClick(focus, Qt.Key.Key_Space)
@@ -261,7 +262,7 @@ def test_row_buttons_come_with_the_keyboard_and_ask_for_what_they_say(qtbot: QtB
     engine.put(server(state=ServerState.STOPPED))
     assert row.button_texts() == ["Start", "Remove"]
     row_of(panel, "chat").setFocus()
-    qtbot.waitUntil(lambda: row.button_texts() == [], timeout=90_000)
+    qtbot.waitUntil(lambda: row.button_texts() == [], timeout=DEADLINE_MS)
 
 
 def test_row_of_a_failed_server_tells_the_reason(qtbot: QtBot) -> None:
@@ -279,7 +280,7 @@ def test_row_of_a_failed_server_tells_the_reason(qtbot: QtBot) -> None:
 def test_double_click_opens_the_overview_but_not_on_a_button(qtbot: QtBot) -> None:
     panel = panel_of(qtbot, Engine(server()))
     tile = tile_of(panel)
-    with qtbot.waitSignal(panel.inspect_requested, timeout=90_000) as opened:
+    with qtbot.waitSignal(panel.inspect_requested, timeout=DEADLINE_MS) as opened:
         qtbot.mouseDClick(tile, LEFT, pos=QPoint(40, 20))
     assert opened.args == ["coding", "overview"]
     stop = button(tile, "Stop")
@@ -465,7 +466,7 @@ def test_server_01_profile_is_started_with_four_keys(qtbot: QtBot) -> None:
     qtbot.keyClick(field, "f")
     popup = picker.completer().popup()
     qtbot.keyClick(popup, Qt.Key.Key_Return)
-    with qtbot.waitSignal(panel.start_requested, timeout=90_000) as started:
+    with qtbot.waitSignal(panel.start_requested, timeout=DEADLINE_MS) as started:
         qtbot.keyClick(picker, Qt.Key.Key_Return)
     assert started.args == ["chat"]
 
@@ -491,7 +492,7 @@ def test_new_tile_fades_in_unless_motion_is_reduced(qtbot: QtBot) -> None:
     engine.put(server("moving", name="Moving"))
     tile = tile_of(panel, "moving")
     assert _veils(tile)
-    qtbot.waitUntil(lambda: not _veils(tile), timeout=90_000)
+    qtbot.waitUntil(lambda: not _veils(tile), timeout=DEADLINE_MS)
 
 
 def _veils(tile: QWidget) -> list[QWidget]:
@@ -521,6 +522,6 @@ def test_server_that_found_no_room_says_so_and_start_asks_first(qtbot: QtBot) ->
     assert tile.pill.text() == "Not started"
     assert tile.failure_box.text() == "It was not started with the app.\n9.0 of 8.0 GB."
     assert tile.button_texts() == ["Start…", "Dismiss"]
-    with qtbot.waitSignal(panel.start_requested, timeout=90_000) as asked:
+    with qtbot.waitSignal(panel.start_requested, timeout=DEADLINE_MS) as asked:
         qtbot.mouseClick(button(tile, "Start…"), LEFT)
     assert asked.args == ["coding"]

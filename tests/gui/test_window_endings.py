@@ -16,8 +16,7 @@ from pytestqt.qtbot import QtBot
 from stranger_kit import answering
 from test_main_window import figures
 from window_kit import (
-    END_S,
-    START_S,
+    DEADLINE_S,
     Desk,
     family_of,
     is_gone,
@@ -56,7 +55,7 @@ def test_bugfix_02_quitting_the_app_ends_engine_guard_and_servers(
         QTimer.singleShot(300, answer)
         desk.keys("Ctrl+Q")
         assert asked == ["Stop Demo and quit?"]
-        desk.until(lambda: all(is_gone(p) for p in processes), END_S)
+        desk.until(lambda: all(is_gone(p) for p in processes))
         assert not window.isVisible()
     assert [p.name for p in (own_home / "run").glob("*.json")] == []
 
@@ -107,14 +106,14 @@ class App:
 
     def kill(self, number: signal.Signals) -> int:
         self._program.send_signal(number)
-        return self._program.wait(END_S)
+        return self._program.wait(DEADLINE_S)
 
 
 def run_demo(home: Path) -> tuple[App, list[psutil.Process]]:
     """Start the app, and from outside a server in it; return all processes but the app's own."""
     app = App(home)
     try:
-        assert wait_until(lambda: find() is not None, START_S), "the app started no engine"
+        assert wait_until(lambda: find() is not None, DEADLINE_S), "the app started no engine"
         address = find()
         assert address is not None
         with Api(address.url) as api:
@@ -136,7 +135,7 @@ def test_bugfix_02_app_that_is_killed_leaves_no_engine_and_no_servers(
     app, processes = run_demo(own_home)
     status = app.kill(number)
     assert status == (-9 if number is signal.SIGKILL else 0)
-    assert wait_until(lambda: all(is_gone(p) for p in processes), END_S), processes
+    assert wait_until(lambda: all(is_gone(p) for p in processes), DEADLINE_S), processes
     assert list((own_home / "run").glob("*.json")) == []
     # The engine below an app that was killed has ended in order, the app has not.
     left = [path.name for path in (own_home / "run").glob("*.alive")]
@@ -166,9 +165,9 @@ def test_engine_that_is_killed_leaves_figures_and_is_started_again(
         assert any(f"Figures are from {since}" in text for text in status)
         assert figures(tile)["Memory"] == shown
         assert "The last figures stay in sight." in window.parts.notice.text
-        desk.until(lambda: all(is_gone(p) for p in before), END_S)
+        desk.until(lambda: all(is_gone(p) for p in before))
         desk.click(window.parts.notice, "Start again")
-        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE, START_S)
+        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE)
         assert desk.engine_pid() != before[0].pid
         assert window.parts.notice.text == ""
         desk.until(lambda: not desk.mirror.servers)
@@ -186,7 +185,7 @@ def test_engine_that_cannot_start_is_told_with_a_way_to_try_again(
     with open_window() as window:
         desk = Desk(window, own_home, qtbot)
         empty = window.parts.servers_panel.empty
-        desk.until(lambda: "The engine did not start" in texts(empty), START_S)
+        desk.until(lambda: "The engine did not start" in texts(empty))
         # Once: the rest of the window has other things to say.
         assert window.parts.notice.text == ""
         assert "No engine" in texts(window.parts.status)
@@ -219,7 +218,7 @@ def test_engine_of_another_version_is_named_and_nothing_of_it_is_shown(
 ) -> None:
     with answering({"api_version": API_VERSION + 1}) as other, open_window(other.url) as window:
         desk = Desk(window, own_home, qtbot)
-        desk.until(lambda: desk.mirror.link is LinkState.STALE, START_S)
+        desk.until(lambda: desk.mirror.link is LinkState.STALE)
         said = texts(window.parts.servers_panel.empty)
         assert "same version of the app on both sides" in said
         assert f"speaks version {API_VERSION + 1}" in said

@@ -8,7 +8,7 @@ from hub import Fault, StandInHub, rate_limited, tiny_llama
 from hub_kit import ids, index_of, rows, said, texts_of
 from model_kit import model_files, safetensors
 from pytestqt.qtbot import QtBot
-from window_kit import START_S, TINY, furnish, open_window, wait_until
+from window_kit import DEADLINE_S, TINY, furnish, open_window, wait_until
 
 from app.gui.main_window import MainWindow
 from app.gui.models.model_filter import Segment
@@ -30,7 +30,7 @@ def window(
     monkeypatch.setenv("HF_ENDPOINT", standin.url)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     with open_window() as window:
-        assert wait_until(lambda: TINY in window.parts.mirror.models, START_S)
+        assert wait_until(lambda: TINY in window.parts.mirror.models, DEADLINE_S)
         yield window
 
 
@@ -41,7 +41,7 @@ def type_in(panel: ModelsPanel, qtbot: QtBot, text: str) -> None:
 
 def has_answer(panel: ModelsPanel) -> bool:
     assert panel.browse is not None
-    return wait_until(lambda: panel.browse.results.is_current, START_S)
+    return wait_until(lambda: panel.browse.results.is_current, DEADLINE_S)
 
 
 def test_search_pages_and_details_come_over_http(
@@ -58,12 +58,12 @@ def test_search_pages_and_details_come_over_http(
         assert isinstance(item, HubModel)
         return item
 
-    assert wait_until(lambda: first().fit is not None, START_S)
+    assert wait_until(lambda: first().fit is not None, DEADLINE_S)
     assert first().size_bytes == rows(panel)[1].size_bytes
     assert first().fit.verdict in (Verdict.FITS, Verdict.TIGHT, Verdict.TOO_BIG)
     bar = panel.view.verticalScrollBar()
     bar.setValue(bar.maximum())
-    assert wait_until(lambda: len(ids(panel)) == 40, START_S)
+    assert wait_until(lambda: len(ids(panel)) == 40, DEADLINE_S)
     assert len(set(ids(panel))) == 40
     asked = [r for r in standin.log if r.path == "/api/models"]
     assert len(asked) == 2
@@ -84,12 +84,12 @@ def test_download_from_the_list_ends_as_a_row_to_run_without_a_restart(
     panel.view.setCurrentIndex(index_of(panel, "Real-4bit"))
     panel.download_current()
     assert rows(panel)[0].offer is Offer.WAIT
-    assert wait_until(lambda: panel.downloads.isVisible(), START_S)
+    assert wait_until(lambda: panel.downloads.isVisible(), DEADLINE_S)
     assert "Real-4bit" not in ids(panel)
     panel.search.setText("nothing is called so")
     assert panel.downloads.isVisible()
-    assert wait_until(lambda: name in mirror.models, START_S)
-    assert wait_until(lambda: not mirror.downloads, START_S)
+    assert wait_until(lambda: name in mirror.models, DEADLINE_S)
+    assert wait_until(lambda: not mirror.downloads, DEADLINE_S)
     panel.search.setText("real-4bit")
     assert has_answer(panel)
     assert rows(panel)[0].offer is Offer.RUN
@@ -112,12 +112,12 @@ def test_every_state_of_the_hub_is_told_and_passes(
         standin.clear_faults()
         standin.add_fault(fault)
         panel.search.setText(text)
-        assert wait_until(lambda w=words: w in texts_of(panel, RowKind.NOTE), START_S), words
+        assert wait_until(lambda w=words: w in texts_of(panel, RowKind.NOTE), DEADLINE_S), words
         assert ids(panel) == [TINY.rpartition("/")[2]]
         assert not any("No model" in one for one in said(panel))
     standin.clear_faults()
     browse.go_on()
-    assert wait_until(lambda: not browse.results.is_searching, START_S)
+    assert wait_until(lambda: not browse.results.is_searching, DEADLINE_S)
     assert texts_of(panel, RowKind.NOTE) == ""
     assert texts_of(panel, RowKind.HEADER) == "Hugging Face No model matches"
     standin.add_fault(Fault("delay", seconds=1.0, path=API))

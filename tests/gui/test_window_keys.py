@@ -12,7 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit, QListWidget, QMenu
 from pytestqt.qtbot import QtBot
 from stranger_kit import answering
-from window_kit import START_S, Daemon, Desk, furnish, is_gone, open_window
+from window_kit import Daemon, Desk, furnish, is_gone, open_window
 
 from app.gui.dialogs.key import ConnectDialog
 from app.gui.dialogs.settings import SettingsDialog
@@ -62,7 +62,7 @@ def test_auth_04_app_asks_for_key_and_stores_it(
     stored = home / "keys.json"
     with open_window(daemon.url) as window:
         desk = Desk(window, home, qtbot)
-        desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
+        desk.until(lambda: desk.has_dialog(ConnectDialog))
         assert f"The engine at {daemon.url} asks for a key." in texts(desk.dialog(ConnectDialog))
         assert window.parts.mirror.link is LinkState.NEEDS_KEY
         type_key(desk, "wrong")
@@ -80,7 +80,7 @@ def test_auth_04_app_asks_for_key_and_stores_it(
     assert stat.S_IMODE(stored.stat().st_mode) == 0o600
     with open_window(daemon.url) as window:
         desk = Desk(window, home, qtbot)
-        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE, START_S)
+        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE)
         assert not desk.has_dialog(ConnectDialog)
     # An engine that is not ours outlives the window.
     assert daemon.process.poll() is None
@@ -92,7 +92,7 @@ def test_auth_04_dialog_that_is_closed_leaves_a_way_back(
 ) -> None:
     with open_window(daemon.url) as window:
         desk = Desk(window, home, qtbot)
-        desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
+        desk.until(lambda: desk.has_dialog(ConnectDialog))
         desk.qtbot.keyClick(desk.dialog(ConnectDialog), Qt.Key.Key_Escape)
         desk.until(lambda: not desk.has_dialog(ConnectDialog))
         assert "asks for a key" in window.parts.notice.text
@@ -109,14 +109,14 @@ def test_auth_04_key_that_stops_to_work_is_asked_for_again(
     (home / "keys.json").write_text(json.dumps({daemon.url: FIRST}))
     with open_window(daemon.url) as window:
         desk = Desk(window, home, qtbot)
-        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE, START_S)
+        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE)
         daemon.stop()
         desk.until(lambda: window.parts.mirror.link is LinkState.STALE)
         assert "The last figures stay in sight." in window.parts.notice.text
         assert desk.button(window.parts.notice, "Connect again")
         daemon = Daemon(far_home, SECOND, daemon.port)
         try:
-            desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
+            desk.until(lambda: desk.has_dialog(ConnectDialog))
             assert "does not accept this key" in texts(desk.dialog(ConnectDialog))
             type_key(desk, SECOND)
             desk.until(lambda: window.parts.mirror.link is LinkState.LIVE)
@@ -265,12 +265,12 @@ def test_key_of_this_computers_environment_goes_to_no_other_engine(
     (home / "keys.json").write_text(json.dumps({daemon.url: FIRST}))
     with open_window(daemon.url) as window:
         desk = Desk(window, home, qtbot)
-        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE, START_S)
+        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE)
         assert not desk.has_dialog(ConnectDialog), "the stored key counts"
     (home / "keys.json").unlink()
     with answering({}) as stranger, open_window(stranger.url) as window:
         desk = Desk(window, home, qtbot)
-        desk.until(lambda: window.parts.mirror.link is LinkState.STALE, START_S)
+        desk.until(lambda: window.parts.mirror.link is LinkState.STALE)
         assert set(stranger.keys) == {None}
 
 
@@ -279,7 +279,7 @@ def test_key_sheet_says_which_key_and_where_it_will_be_kept(
 ) -> None:
     with open_window(daemon.url) as window:
         desk = Desk(window, home, qtbot)
-        desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
+        desk.until(lambda: desk.has_dialog(ConnectDialog))
         dialog = desk.dialog(ConnectDialog)
         assert "The MLX_MANAGER_API_KEY of that computer, or a named key" in texts(dialog)
         desk.until(lambda: f"It is kept in the file {home / 'keys.json'}" in texts(dialog))
@@ -292,7 +292,7 @@ def test_engine_of_this_home_that_asks_for_a_key_is_not_remote_afterwards(
     try:
         with open_window() as window:
             desk = Desk(window, own_home, qtbot)
-            desk.until(lambda: desk.has_dialog(ConnectDialog), START_S)
+            desk.until(lambda: desk.has_dialog(ConnectDialog))
             type_key(desk, FIRST)
             desk.until_live()
             assert "remote" not in window.windowTitle()
@@ -306,7 +306,7 @@ def test_key_for_another_engine_is_changed_in_the_settings(
     (home / "keys.json").write_text(json.dumps({daemon.url: FIRST}))
     with open_window(daemon.url) as window:
         desk = Desk(window, home, qtbot)
-        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE, START_S)
+        desk.until(lambda: window.parts.mirror.link is LinkState.LIVE)
         with httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {FIRST}"}) as http:
             made = http.post(f"{daemon.url}/api/keys", json={"name": "Laptop"}).json()["secret"]
         window.parts.run_command("settings")

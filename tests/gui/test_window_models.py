@@ -11,7 +11,7 @@ from model_kit import make_folder
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtWidgets import QLabel, QMenu, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
-from window_kit import START_S, TINY, Desk, furnish, open_window, write_profile
+from window_kit import TINY, Desk, furnish, open_window, write_profile
 
 from app import paths
 from app.gui import format as fmt
@@ -42,8 +42,8 @@ def lone(home: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     write_profile(home, "coding", "Coding", TINY)
     with open_window() as window:
         desk = Desk(window, home, qtbot)
-        desk.until(lambda: TINY in desk.mirror.models, START_S)
-        desk.until(lambda: len(desk.mirror.models[TINY].locations) == 2, START_S)
+        desk.until(lambda: TINY in desk.mirror.models)
+        desk.until(lambda: len(desk.mirror.models[TINY].locations) == 2)
         desk.until_live()
         yield desk
 
@@ -98,7 +98,7 @@ def fetched(
         desk = Desk(window, home, qtbot)
         desk.until_live()
         window.parts.downloads.begin(RUNS)
-        desk.until(lambda: RUNS in desk.mirror.models, START_S)
+        desk.until(lambda: RUNS in desk.mirror.models)
         yield desk
 
 
@@ -110,7 +110,7 @@ def test_model_that_a_check_found_damaged_is_repaired_from_its_row(
     intact = largest.read_bytes()
     spoil(largest)
     fetched.window.parts.model_actions.check(RUNS)
-    fetched.until(lambda: row(fetched, RUNS).data(Role.ROW).offer is Offer.REPAIR, START_S)
+    fetched.until(lambda: row(fetched, RUNS).data(Role.ROW).offer is Offer.REPAIR)
     spoken = row(fetched, RUNS).data(Qt.ItemDataRole.AccessibleTextRole)
     assert "cannot run: model.safetensors is damaged" in spoken
     page = page_of(fetched, RUNS)
@@ -121,8 +121,8 @@ def test_model_that_a_check_found_damaged_is_repaired_from_its_row(
     assert not page.buttons.main.isEnabled()
     press(fetched, row(fetched, RUNS))
     fetched.until(lambda: RUNS in fetched.mirror.downloads or largest.read_bytes() == intact)
-    fetched.until(lambda: row(fetched, RUNS).isValid(), START_S)
-    fetched.until(lambda: row(fetched, RUNS).data(Role.ROW).offer is Offer.RUN, START_S)
+    fetched.until(lambda: row(fetched, RUNS).isValid())
+    fetched.until(lambda: row(fetched, RUNS).data(Role.ROW).offer is Offer.RUN)
     assert largest.read_bytes() == intact
     fetched.until(page.memory.isVisible)
     assert not page.problem.text()
@@ -136,17 +136,17 @@ def test_model_that_is_cut_short_says_so_once_and_is_repaired_from_its_page(
     size = largest.stat().st_size
     os.truncate(largest, size // 2)
     fetched.window.parts.session.call("scan", lambda api: api.scan_models())
-    fetched.until(lambda: row(fetched, RUNS).data(Role.ROW).offer is Offer.REPAIR, START_S)
+    fetched.until(lambda: row(fetched, RUNS).data(Role.ROW).offer is Offer.REPAIR)
     page = page_of(fetched, RUNS)
-    fetched.until(lambda: page.subject.details is not None, START_S)
+    fetched.until(lambda: page.subject.details is not None)
     shown = [w.text() for w in page.findChildren(QLabel) if w.isVisible()]
     assert sum("is cut short" in text for text in shown) == 1
     assert not any("ot supported" in text for text in shown)
     assert page.memory.isHidden()
     fetched.click(page.problem, "Repair")
-    fetched.until(lambda: largest.stat().st_size == size, START_S)
-    fetched.until(lambda: row(fetched, RUNS).isValid(), START_S)
-    fetched.until(lambda: row(fetched, RUNS).data(Role.ROW).offer is Offer.RUN, START_S)
+    fetched.until(lambda: largest.stat().st_size == size)
+    fetched.until(lambda: row(fetched, RUNS).isValid())
+    fetched.until(lambda: row(fetched, RUNS).data(Role.ROW).offer is Offer.RUN)
 
 
 def question(desk: Desk) -> DeleteSheet:
@@ -170,7 +170,7 @@ def test_delete_of_a_model_in_two_places_says_what_each_gives_back(lone: Desk) -
     assert sheet.button.text() == "Delete anyway"
     assert sheet.cancel.isDefault()
     lone.click(sheet, "Delete anyway")
-    lone.until(lambda: not any("Tiny" in m.name for m in lone.mirror.models.values()), START_S)
+    lone.until(lambda: not any("Tiny" in m.name for m in lone.mirror.models.values()))
     notice = lone.window.parts.notice
     lone.until(lambda: notice.text.startswith("Tiny-Chat-4bit is deleted; "))
     assert "are free again; " in notice.text
@@ -185,10 +185,10 @@ def test_delete_of_one_copy_keeps_the_other(lone: Desk) -> None:
     assert sheet.note.text() == "The profile Coding uses it."
     lone.click(sheet, "Delete anyway")
     notice = lone.window.parts.notice
-    lone.until(lambda: notice.text.startswith("Tiny-Chat-4bit is in the trash; "), START_S)
+    lone.until(lambda: notice.text.startswith("Tiny-Chat-4bit is in the trash; "))
     assert "free again" not in notice.text
     assert notice.text.endswith("models--acme--Tiny-Chat-4bit stays")
-    lone.until(lambda: len(lone.mirror.models[TINY].locations) == 1, START_S)
+    lone.until(lambda: len(lone.mirror.models[TINY].locations) == 1)
     assert not (lone.home / "disk/acme/Copy").exists()
 
 
@@ -213,11 +213,11 @@ def test_unfinished_files_are_cleared_in_the_settings(home: Path, qtbot: QtBot) 
         dialog = desk.dialog(SettingsDialog)
         assert dialog.windowTitle() == "Models & storage"
         row = dialog.leftovers
-        desk.until(row.button.isEnabled, START_S)
+        desk.until(row.button.isEnabled)
         shown = " ".join(label.text() for label in row.findChildren(QLabel))
         assert "2.0 MB of downloads that nobody goes on with: acme/Tiny-Chat-4bit." in shown
         desk.click(row, "Remove")
-        desk.until(lambda: not orphan.exists(), START_S)
+        desk.until(lambda: not orphan.exists())
         desk.until(lambda: window.parts.notice.text == "2.0 MB are free again")
         assert not row.button.isEnabled()
         dialog.close()
@@ -231,17 +231,17 @@ def test_page_offers_the_revisions_of_the_hub_and_downloads_the_chosen_one(
     standin.add_model(other, DEMO_FILES).tags += ["v1.0", "v2/beta"]
     standin.rate = 100_000
     page = page_of(fetched, other)
-    fetched.until(lambda: page.subject.details is not None, START_S)
+    fetched.until(lambda: page.subject.details is not None)
     assert "v1.0 and v2/beta" in [fact.text for fact in page.facts.facts()]
     menu = page.buttons.menu()
     (choices,) = [a.menu() for a in menu.actions() if a.text() == "Download revision"]
     assert isinstance(choices, QMenu)
     next(a for a in choices.actions() if a.text().startswith("v1.0 · ")).trigger()
     menu.deleteLater()
-    fetched.until(lambda: other in fetched.mirror.downloads, START_S)
+    fetched.until(lambda: other in fetched.mirror.downloads)
     assert fetched.mirror.downloads[other].revision == "v1.0"
     standin.rate = None
-    fetched.until(lambda: other in fetched.mirror.models, START_S)
+    fetched.until(lambda: other in fetched.mirror.models)
 
 
 def test_pasted_address_of_a_revision_downloads_that_revision(
@@ -253,12 +253,12 @@ def test_pasted_address_of_a_revision_downloads_that_revision(
     standin.rate = 100_000
     panel = fetched.window.parts.models_panel
     panel.search.setText(f"{standin.url}/{other}/tree/v1.0")
-    fetched.until(lambda: row(fetched, other).isValid(), START_S)
+    fetched.until(lambda: row(fetched, other).isValid())
     press(fetched, row(fetched, other))
-    fetched.until(lambda: other in fetched.mirror.downloads, START_S)
+    fetched.until(lambda: other in fetched.mirror.downloads)
     assert fetched.mirror.downloads[other].revision == "v1.0"
     standin.rate = None
-    fetched.until(lambda: other in fetched.mirror.models, START_S)
+    fetched.until(lambda: other in fetched.mirror.models)
 
 
 def test_surfaces_never_differ_in_the_size_or_the_state_of_a_model(
@@ -267,24 +267,24 @@ def test_surfaces_never_differ_in_the_size_or_the_state_of_a_model(
     allow_log("download")
     parts = fetched.window.parts
     page = page_of(fetched, RUNS)
-    fetched.until(lambda: page.subject.folder is not None, START_S)
-    fetched.until(lambda: page.subject.details is not None, START_S)
+    fetched.until(lambda: page.subject.folder is not None)
+    fetched.until(lambda: page.subject.details is not None)
     size = fmt.file_size(fetched.mirror.models[RUNS].size_bytes)
     assert_alike(fetched, page, size, "Run")
     largest = max(blobs(fetched.home, RUNS).iterdir(), key=lambda file: file.stat().st_size)
     spoil(largest)
     parts.model_actions.check(RUNS)
-    fetched.until(lambda: fetched.mirror.models[RUNS].is_damaged, START_S)
+    fetched.until(lambda: fetched.mirror.models[RUNS].is_damaged)
     assert_alike(fetched, page, size, "Repair")
     other = "acme/Other-4bit"
     standin.add_model(other, DEMO_FILES)
     standin.rate = 20_000
     page = page_of(fetched, other)
-    fetched.until(lambda: page.subject.details is not None, START_S)
+    fetched.until(lambda: page.subject.details is not None)
     planned = page.subject.size_bytes
     parts.downloads.begin(other)
-    fetched.until(lambda: other in fetched.mirror.downloads, START_S)
-    fetched.until(lambda: fetched.mirror.downloads[other].total_bytes, START_S)
+    fetched.until(lambda: other in fetched.mirror.downloads)
+    fetched.until(lambda: fetched.mirror.downloads[other].total_bytes)
     download = fetched.mirror.downloads[other]
     assert download.total_bytes == planned
     assert not row(fetched, other).isValid()

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QLineEdit
 from pytestqt.qtbot import QtBot
-from window_kit import START_S, TINY, Desk, furnish, open_window, wait_until
+from window_kit import DEADLINE_S, TINY, Desk, furnish, open_window, wait_until
 
 from app.gui.dialogs.import_sheet import ImportSheet
 from app.gui.dialogs.profile_form import ProfileForm
@@ -60,7 +60,7 @@ def test_delete_of_a_running_profile_asks_to_stop_it(
     file = write(desk, "coding", TEXT)
     desk.start("Coding", "coding")
     command(desk, "delete_profile")
-    desk.until(lambda: not file.exists(), START_S)
+    desk.until(lambda: not file.exists())
     assert asked == ["Stop Coding and delete its profile?"]
     desk.until(lambda: desk.window.parts.notice.text == "Deleted Coding")
     desk.until(lambda: "coding" not in desk.mirror.profiles)
@@ -135,7 +135,7 @@ def test_editor_shows_the_real_command_and_the_real_fit(desk: Desk) -> None:
     desk.until(lambda: desk.has_dialog(ProfileForm))
     form = desk.dialog(ProfileForm)
     desk.until(lambda: "--temp=0.5" in form.launch_card.command_view.toPlainText())
-    desk.until(lambda: form.fit_line.pill.text() == "Fits", START_S)
+    desk.until(lambda: form.fit_line.pill.text() == "Fits")
     form.name_field.setText("demo")
     desk.until(lambda: "already a profile" in form._name_row._error.text())
     form.name_field.setText("Coding")
@@ -295,10 +295,10 @@ def test_predecessor_is_imported_with_one_click(
     with open_window() as window:
         parts = window.parts
         button = parts.servers_panel.empty.import_button
-        assert wait_until(button.isVisible, START_S)
+        assert wait_until(button.isVisible, DEADLINE_S)
         assert parts.actions_by_id["import_predecessor"].isVisible()
         button.click()
-        assert wait_until(lambda: parts.profiles.transfer.sheet is not None, START_S)
+        assert wait_until(lambda: parts.profiles.transfer.sheet is not None, DEADLINE_S)
         parts.profiles.transfer.sheet.import_button.click()
-        assert wait_until(lambda: "old-one" in parts.mirror.profiles, START_S)
-        assert wait_until(lambda: not button.isVisible(), START_S)
+        assert wait_until(lambda: "old-one" in parts.mirror.profiles, DEADLINE_S)
+        assert wait_until(lambda: not button.isVisible(), DEADLINE_S)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from patience import DEADLINE_MS
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 from window_kit import TINY, Daemon, Desk, furnish, open_window
@@ -15,7 +16,6 @@ from app.gui.dialogs.delete_sheet import DeleteSheet
 from app.gui.inspector.server.page import ServerPage
 from app.gui.mirror import LinkState
 
-LOST_S = 90.0
 """Silence counts as lost after 6 s; a connection that cannot be made, after 5 s."""
 
 
@@ -133,7 +133,7 @@ def test_suspended_engine_is_told_and_comes_back_by_itself(
         process = psutil.Process(far.process.pid)
         process.suspend()
         try:
-            desk.until(lambda: desk.mirror.link is LinkState.STALE, LOST_S)
+            desk.until(lambda: desk.mirror.link is LinkState.STALE)
             assert "The engine does not answer" in texts(page)
             assert "is not running" not in texts(page)
             notice = window.parts.notice
@@ -142,9 +142,9 @@ def test_suspended_engine_is_told_and_comes_back_by_itself(
             assert corner.x() <= page.mapTo(window, page.rect().topLeft()).x()
         finally:
             process.resume()
-        desk.until(lambda: is_back(desk), LOST_S)
+        desk.until(lambda: is_back(desk))
         assert "The engine does not answer" not in texts(page)
-        with qtbot.waitSignal(desk.mirror.sampled, timeout=int(LOST_S * 1000)):
+        with qtbot.waitSignal(desk.mirror.sampled, timeout=DEADLINE_MS):
             pass
 
 
@@ -157,11 +157,11 @@ def test_engine_behind_a_cut_network_comes_back_by_itself(
             desk = Desk(window, home, qtbot)
             desk.until_live()
             cable.cut()
-            desk.until(lambda: desk.mirror.link is LinkState.STALE, LOST_S)
+            desk.until(lambda: desk.mirror.link is LinkState.STALE)
             assert "does not answer" in window.parts.notice.text
             cable.mend()
-            desk.until(lambda: is_back(desk), LOST_S)
-            with qtbot.waitSignal(desk.mirror.sampled, timeout=int(LOST_S * 1000)):
+            desk.until(lambda: is_back(desk))
+            with qtbot.waitSignal(desk.mirror.sampled, timeout=DEADLINE_MS):
                 pass
     finally:
         cable.close()

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from patience import DEADLINE_MS
 from PySide6.QtCore import QEvent, Qt, QTimer, QUrl
 from PySide6.QtGui import QCloseEvent, QFileOpenEvent
 from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
-from window_kit import END_S, TINY, Desk, open_window
+from window_kit import TINY, Desk, open_window
 
 from app.client.api import Api
 from app.gui.dialogs.start_plan import StartPlanDialog
@@ -268,7 +269,7 @@ def test_quit_of_the_system_asks_in_the_window_and_ends_in_order(
         app.installEventFilter(events)
         window.hide()
         asked = answers("Stop and quit").asked
-        with qtbot.waitSignal(window.closed, timeout=int(END_S * 1000)):
+        with qtbot.waitSignal(window.closed, timeout=DEADLINE_MS):
             QApplication.sendEvent(app, QEvent(QEvent.Type.Quit))
         assert [text for text, _ in asked] == ["Stop Demo and quit?"]
         app.removeEventFilter(events)

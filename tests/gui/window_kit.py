@@ -18,6 +18,7 @@ import httpx2 as httpx
 import psutil
 import pytest
 from model_kit import make_hub_repo, model_files
+from patience import DEADLINE_S
 from PySide6.QtCore import QElapsedTimer, QEventLoop, Qt, QTimer
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
@@ -34,11 +35,6 @@ from app.wire.nouns import ServerState
 _T = TypeVar("_T")
 LEFT = Qt.MouseButton.LeftButton
 
-# A server with the demo model is ready 2 s after the press here; the rest is for a busy machine.
-START_S = 90.0
-# Longest orderly end seen: 1 s.
-END_S = 90.0
-SHORT_S = 90.0
 
 TINY = "acme/Tiny-Chat-4bit"
 """A hub model in every home of these tests; it is the demo model under another name."""
@@ -112,7 +108,7 @@ class Daemon:
             stderr=subprocess.DEVNULL,
         )
         assert self.process.stdout is not None
-        timer = threading.Timer(START_S, self.process.kill)
+        timer = threading.Timer(DEADLINE_S, self.process.kill)
         timer.start()
         facts = json.loads(self.process.stdout.readline())
         timer.cancel()
@@ -122,7 +118,7 @@ class Daemon:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(END_S)
+        self.process.wait(DEADLINE_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
 
@@ -161,7 +157,7 @@ class Desk:
         self.panel = window.parts.servers_panel
         self.picker = window.parts.servers_panel.header.picker
 
-    def until(self, condition: Callable[[], object], timeout_s: float = SHORT_S) -> None:
+    def until(self, condition: Callable[[], object], timeout_s: float = DEADLINE_S) -> None:
         """Let the window live until the condition holds; fails after the time-out."""
         try:
             self.qtbot.waitUntil(lambda: bool(condition()), timeout=int(timeout_s * 1000))
@@ -178,11 +174,11 @@ class Desk:
         return f"{states=} {dialogs=} {focus=} {chosen=} {notice=} link={self.mirror.link_text!r}"
 
     def until_live(self) -> None:
-        self.until(lambda: self.mirror.link is LinkState.LIVE, START_S)
+        self.until(lambda: self.mirror.link is LinkState.LIVE)
         self.until(lambda: TINY in self.mirror.models)
 
-    def until_state(self, server_id: str, state: ServerState, timeout_s: float = START_S) -> None:
-        self.until(lambda: self.state(server_id) is state, timeout_s)
+    def until_state(self, server_id: str, state: ServerState) -> None:
+        self.until(lambda: self.state(server_id) is state)
 
     def state(self, server_id: str) -> ServerState | None:
         server = self.mirror.servers.get(server_id)
@@ -245,7 +241,7 @@ class Desk:
         self.until_state(profile_id, ServerState.READY)
         return self.tile(profile_id)
 
-    def await_result(self, work: Callable[[], _T], timeout_s: float = SHORT_S) -> _T:
+    def await_result(self, work: Callable[[], _T], timeout_s: float = DEADLINE_S) -> _T:
         """Do blocking work beside the window, which goes on meanwhile."""
         with ThreadPoolExecutor(1) as pool:
             future = pool.submit(work)
@@ -258,7 +254,7 @@ class Desk:
         url = f"{self.mirror.engine.gateway_url}/v1/chat/completions"
         question = {"role": "user", "content": "Tell me a story"}
         body = {"model": model, "messages": [question], "max_tokens": tokens}
-        return self.await_result(lambda: post_json(url, body), START_S)
+        return self.await_result(lambda: post_json(url, body))
 
     def dialog(self, kind: type[_T]) -> _T:
         """Return the visible dialog of a class."""
@@ -289,7 +285,7 @@ class Desk:
             if server.state.has_process:
                 self.window.parts.session.stop(server.id)
         servers = self.mirror.servers
-        self.until(lambda: not any(s.state.has_process for s in servers.values()), END_S)
+        self.until(lambda: not any(s.state.has_process for s in servers.values()))
         for server_id in list(servers):
             self.window.parts.session.call("remove", lambda api, i=server_id: api.remove_server(i))
         self.until(lambda: not servers)
@@ -297,7 +293,7 @@ class Desk:
 
 def post_json(url: str, body: object) -> dict[str, Any]:
     # An engine on this computer must be reached whatever proxy the environment names.
-    answer = httpx.post(url, json=body, timeout=START_S, trust_env=False)
+    answer = httpx.post(url, json=body, timeout=DEADLINE_S, trust_env=False)
     return answer.raise_for_status().json()
 
 
@@ -314,11 +310,11 @@ def open_window(url: str | None = None, **options: Any) -> Iterator[MainWindow]:
     try:
         window.show()
         window.activateWindow()
-        assert wait_until(lambda: window.parts is not None, START_S), "the window stayed empty"
+        assert wait_until(lambda: window.parts is not None, DEADLINE_S), "the window stayed empty"
         yield window
     finally:
         window.quit()
-        assert wait_until(lambda: ended, END_S), "the window did not end"
+        assert wait_until(lambda: ended, DEADLINE_S), "the window did not end"
         assert window.join()
         window.deleteLater()
         if was_enabled:
@@ -341,7 +337,7 @@ def shared_window(shared_home: Path, qapp: QApplication) -> Iterator[MainWindow]
         patch.setenv("MLX_MANAGER_HOME", str(shared_home))
         patch.setenv("HF_HOME", str(shared_home / "hf"))
         with open_window() as window:
-            assert wait_until(lambda: TINY in window.parts.mirror.models, START_S), "no engine"
+            assert wait_until(lambda: TINY in window.parts.mirror.models, DEADLINE_S), "no engine"
             yield window
 
 
