@@ -233,8 +233,10 @@ def test_server_03_scroll_offset_stays_through_live_updates(desk: Desk) -> None:
 def test_card_04_launcher_and_feed_run_on_qthreads(desk: Desk) -> None:
     launched: list[Launched] = []
     told_in: list[QThread] = []
-    desk.window.parts.session.launched.connect(launched.append)
-    desk.window.parts.session.launched.connect(lambda _: told_in.append(QThread.currentThread()))
+    desk.window.parts.session.launches.launched.connect(launched.append)
+    desk.window.parts.session.launches.launched.connect(
+        lambda _: told_in.append(QThread.currentThread())
+    )
     gui = QApplication.instance()
     assert gui is not None
     desk.start("Demo", "demo")
@@ -520,3 +522,48 @@ def test_status_line_names_engine_address_and_key_state(desk: Desk) -> None:
     desk.qtbot.mouseClick(address, LEFT)
     assert QApplication.clipboard().text() == f"{engine.gateway_url}/v1"
     assert desk.window.parts.notice.text == f"Copied {engine.gateway_url}/v1"
+
+
+def test_restart_while_a_start_is_under_way_is_not_lost(desk: Desk) -> None:
+    desk.choose("Demo")
+    desk.click(desk.panel.header, "Start")
+    desk.until(lambda: desk.state("demo") and desk.mirror.servers["demo"].pid is not None)
+    first = desk.pid("demo")
+    desk.keys("Ctrl+R")
+    desk.until(lambda: desk.state("demo") is READY and desk.pid("demo") != first)
+
+
+def test_restart_in_the_moment_of_ready_is_not_lost(desk: Desk) -> None:
+    first: list[int] = []
+
+    def press(server: Server) -> None:
+        if server.state is READY and not first:
+            first.append(desk.pid("demo"))
+            desk.window.parts.session.restart("demo")
+
+    desk.mirror.server_changed.connect(press)
+    try:
+        desk.choose("Demo")
+        desk.click(desk.panel.header, "Start")
+        desk.until(lambda: first and desk.state("demo") is READY and desk.pid("demo") != first[0])
+    finally:
+        desk.mirror.server_changed.disconnect(press)
+
+
+def test_start_after_a_cancelled_start_is_not_lost_and_a_later_cancel_counts(desk: Desk) -> None:
+    session, mirror = desk.window.parts.session, desk.mirror
+    desk.choose("Demo")
+    desk.click(desk.panel.header, "Start")
+    desk.until(lambda: desk.state("demo") and mirror.servers["demo"].pid is not None)
+    first = desk.pid("demo")
+    session.stop("demo")
+    session.launch("demo")
+    desk.until(lambda: desk.state("demo") is READY and desk.pid("demo") != first)
+    second = desk.pid("demo")
+    session.restart("demo")
+    session.restart("demo")
+    session.stop("demo")
+    desk.until(lambda: desk.state("demo") is STOPPED)
+    desk.until(lambda: not session.launches.are_under_way())
+    assert desk.state("demo") is STOPPED
+    assert not psutil.pid_exists(second)

@@ -170,7 +170,7 @@ class Parts(QObject):
         self.status.address_clicked.connect(self._copy_address)
         self.session.failed.connect(self._on_failed)
         self.session.connected.connect(self._on_connected)
-        self.session.launched.connect(self._on_launched)
+        self.session.launches.launched.connect(self._on_launched)
         self.session.ended.connect(self.ended)
         for actions in (self.profiles, self.settings, self.connecting, self.reports):
             actions.failed.connect(self._on_failed)

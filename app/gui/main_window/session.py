@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.gui.main_window import link_words
 from app.gui.main_window.kept_engine import KeptEngine
+from app.gui.main_window.launches import Launches
 from app.gui.mirror import LinkState, Mirror, Trouble
 from app.gui.workers.connection import (
     Connection,
@@ -20,7 +21,6 @@ from app.gui.workers.connection import (
 )
 from app.gui.workers.door import Api, Door
 from app.gui.workers.metrics_feed import MetricsFeed
-from app.gui.workers.server_launcher import Launched, Outcome, ServerLauncher
 from app.gui.workers.thread import Crew, Worker
 from app.wire.errors import AppError, ErrorCode
 from app.wire.events import Event, Snapshot
@@ -39,7 +39,6 @@ class Session(QObject):
     refused = Signal(object)  # str: the id of a server with which nothing happens for now
     key_wanted = Signal(object)  # KeyWanted
     connected = Signal(object)  # Connection
-    launched = Signal(object)  # Launched
     ended = Signal()
     _told = Signal(object)  # str: how the search for an engine goes
 
@@ -51,8 +50,9 @@ class Session(QObject):
         self.crew = Crew(self)
         self._feed: MetricsFeed | None = None
         self._every_s = 1
+        self.launches = Launches(self.crew, self)
+        self.launches.refused.connect(self._on_refused)
         self.starter: Callable[[str], object] = self.launch
-        self._launchers: dict[str, ServerLauncher] = {}
         self._left: OwnedEngine | None = None
         self._kept: KeptEngine | None = None
         """This app's own engine while another one is shown."""
@@ -190,13 +190,12 @@ class Session(QObject):
 
     def kill(self, server_id: str) -> None:
         """Kill a server that takes long to stop, on the user's word."""
+        self.launches.cancel(server_id)
         self._wish("kill", server_id, lambda api: api.stop_server(server_id, force=True))
 
     def stop(self, server_id: str) -> None:
         """Stop a server, or give up its start."""
-        launcher = self._launchers.get(server_id)
-        if launcher is not None:
-            launcher.cancel()
+        self.launches.cancel(server_id)
         self._wish("stop", server_id, lambda api: api.stop_server(server_id))
 
     def remove(self, server_id: str) -> None:
@@ -227,6 +226,7 @@ class Session(QObject):
     def end(self) -> None:
         """Stop following and end an owned engine; emits `ended` when all is gone."""
         self._is_ending = True
+        self.launches.detach()
         self._quest.given_up.set()
         connection = self.connection if self._kept is None else self._kept.connection
         if connection is None or connection.owned is None:
@@ -252,26 +252,11 @@ class Session(QObject):
         if self.connection is None:
             self._on_refused(profile_id, self._no_engine())
             return
-        if profile_id in self._launchers:
-            return
-        launcher = ServerLauncher(self.connection, profile_id, restart=restart)
-        self._launchers[profile_id] = launcher
-        launcher.succeeded.connect(self._on_launched)
-        launcher.failed.connect(partial(self._on_refused, profile_id))
-        launcher.finished.connect(self._forget_launchers)
-        self.crew.start(launcher)
-
-    def _on_launched(self, launched: Launched) -> None:
-        if launched.outcome is not Outcome.CANCELLED:
-            self.launched.emit(launched)
+        self.launches.begin(self.connection, profile_id, restart=restart)
 
     def _no_engine(self) -> AppError:
         sentence = self.tr("There is no engine yet; wait until it has started.")
         return AppError(sentence, code=ErrorCode.ENGINE_GONE)
-
-    def _forget_launchers(self) -> None:
-        for launcher in [x for x in self._launchers.values() if x.isFinished()]:
-            del self._launchers[launcher.profile_id]
 
     def _adopt(self, number: int, result: Connection) -> None:
         """Use this connection, unless it comes too late."""
@@ -390,8 +375,7 @@ class Session(QObject):
             self.begin()
 
     def _stop_following(self) -> None:
-        for launcher in self._launchers.values():
-            launcher.detach()
+        self.launches.detach()
         if self._feed is not None:
             self._feed.stop()
             self._feed = None

@@ -51,17 +51,22 @@ class ServerLauncher(Worker):
         self._cancelled.set()
 
     def detach(self) -> None:
-        """Stop waiting at the next slice and leave the server as it is; for quitting."""
+        """Stop waiting at the next slice and leave the server as it is."""
         self.requestInterruption()
 
     def _launch(self) -> Launched:
         with Api(self._connection.url, self._connection.key) as api:
             begin = api.restart_server if self._restart else api.start_server
             server = begin(self.profile_id)
-            while not server.state.is_settled and not self.isInterruptionRequested():
+            is_stopped = False
+            while not server.state.is_settled:
                 self.progressed.emit(server)
-                if self._cancelled.is_set():
+                # Once: what others order after it is not for this start to undo.
+                if self._cancelled.is_set() and not is_stopped:
                     api.stop_server(self.profile_id)
+                    is_stopped = True
+                if self.isInterruptionRequested():
+                    break
                 server = api.server(self.profile_id, wait_s=0.5)
         return Launched(self.profile_id, self._outcome(server), server, QThread.currentThread())
 
