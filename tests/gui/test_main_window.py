@@ -233,10 +233,9 @@ def test_server_03_scroll_offset_stays_through_live_updates(desk: Desk) -> None:
 def test_card_04_launcher_and_feed_run_on_qthreads(desk: Desk) -> None:
     launched: list[Launched] = []
     told_in: list[QThread] = []
-    desk.window.parts.session.launches.launched.connect(launched.append)
-    desk.window.parts.session.launches.launched.connect(
-        lambda _: told_in.append(QThread.currentThread())
-    )
+    signal = desk.window.parts.session.launches.launched
+    signal.connect(launched.append)
+    signal.connect(lambda _: told_in.append(QThread.currentThread()))
     gui = QApplication.instance()
     assert gui is not None
     desk.start("Demo", "demo")

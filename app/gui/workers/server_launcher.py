@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass
 from enum import Enum
 
-from PySide6.QtCore import QThread, Signal
+from PySide6.QtCore import QThread
 
 from app.client.api import Api
 from app.gui.workers.connection import Connection
@@ -37,8 +37,6 @@ class ServerLauncher(Worker):
     `succeeded` carries a Launched; `failed` an AppError when the engine refused or is gone.
     """
 
-    progressed = Signal(object)  # Server
-
     def __init__(self, connection: Connection, profile_id: str, *, restart: bool = False) -> None:
         super().__init__(f"launch-{profile_id}", self._launch)
         self._connection = connection
@@ -60,7 +58,6 @@ class ServerLauncher(Worker):
             server = begin(self.profile_id)
             is_stopped = False
             while not server.state.is_settled:
-                self.progressed.emit(server)
                 # Once: what others order after it is not for this start to undo.
                 if self._cancelled.is_set() and not is_stopped:
                     api.stop_server(self.profile_id)
